@@ -1,0 +1,117 @@
+"""Trains the bundled checkpoints over several seeds, ships seed 0, and writes their table.
+
+    python -m benchmarks.make_checkpoints WORK_FOLDER [--seeds 0 1 2] [--jobs 2]
+
+Trainings that WORK_FOLDER already holds are not repeated, so an interrupted run goes on where it was.
+The seed is not chosen by its result: seed 0 ships, whatever it reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from lenet_core.checkpoint import Checkpoint, load_checkpoint
+from lenet_core.data import DIGITS, DataSet
+from lenet_core.evaluate import evaluate
+from lenet_core.library import BUNDLED
+from lenet_core.preprocess import to_digit
+from tests.pens import PEN_WIDTH, STROKES, pen_digits, rasterise
+
+SHIPPED = {
+    "lenet-modern": "lenet-modern-draw",
+    "lenet5-tanh": "lenet5-tanh-draw",
+    "lenet5-1998": "lenet5-1998-draw",
+    "lenet-d2l": "lenet-d2l-draw",
+    "lenet-d2l-fashion": "lenet-d2l-fashion",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    runs = [(recipe, seed) for recipe in SHIPPED.values() for seed in options.seeds]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(lambda run: train(options.work, *run), runs))
+    pens = pen_data() if STROKES.exists() else None
+    rows = [row(name, recipe, options.work, options.seeds, pens) for name, recipe in SHIPPED.items()]
+    for name, recipe in SHIPPED.items():
+        shutil.copyfile(model(options.work, recipe, options.seeds[0]), BUNDLED / f"{name}.safetensors")
+    (BUNDLED / "README.md").write_text(table(rows, options.seeds))
+    print((BUNDLED / "README.md").read_text())
+
+
+def model(work: Path, recipe: str, seed: int) -> Path:
+    return work / f"{recipe}-seed{seed}" / "model.safetensors"
+
+
+def train(work: Path, recipe: str, seed: int) -> None:
+    path = model(work, recipe, seed)
+    if not path.exists():
+        command = [sys.executable, "-m", "lenet_core", "train", recipe, "--seed", str(seed)]
+        subprocess.run([*command, "--device", "cpu", "--out", str(path.parent)], check=True)
+
+
+def pen_data() -> DataSet:
+    digits = pen_digits()
+    images = [to_digit(rasterise(digit.strokes, PEN_WIDTH)).image for digit in digits]
+    labels = torch.tensor([digit.label for digit in digits])
+    return DataSet("pens", "1,000 pen digits", torch.stack([torch.from_numpy(i)[None] for i in images]), labels, DIGITS)
+
+
+def row(name: str, recipe: str, work: Path, seeds: list[int], pens: DataSet | None) -> str:
+    checkpoints = [load_checkpoint(model(work, recipe, seed)) for seed in seeds]
+    tests = [100 * checkpoint.training["test_accuracy"] for checkpoint in checkpoints]
+    first = checkpoints[0]
+    on_pens = "not digits" if first.classes != DIGITS else "not measured"
+    if pens is not None and first.classes == DIGITS:
+        on_pens = spread([100 * pen_accuracy(checkpoint, pens) for checkpoint in checkpoints])
+    return (
+        f"| `{name}` | `train {recipe} --seed {seeds[0]}` | {first.training['data']} "
+        f"| {first.training['epochs']} | {first.architecture.parameters:,} | {spread(tests)} | {on_pens} |"
+    )
+
+
+def pen_accuracy(checkpoint: Checkpoint, pens: DataSet) -> float:
+    return evaluate(checkpoint.net, pens, checkpoint.architecture.input_shape).accuracy
+
+
+def spread(percents: list[float]) -> str:
+    """The shipped seed's value, then the mean and range over all seeds."""
+    return f"{percents[0]:.2f} % ({statistics.mean(percents):.2f}; {min(percents):.2f} to {max(percents):.2f})"
+
+
+def table(rows: list[str], seeds: list[int]) -> str:
+    lines = [
+        "# Bundled checkpoints",
+        "",
+        "Each file is a network with its description, as `python -m lenet_core train` writes it. Written by",
+        "`python -m benchmarks.make_checkpoints WORK_FOLDER`, which trains every recipe with seeds",
+        f"{', '.join(map(str, seeds))} and ships seed {seeds[0]}, unchosen. Accuracies are the shipped seed's,",
+        "then (mean; range) over all seeds. The test images were used once, at the end. The pen digits are",
+        f"1,000 of UNIPEN's (Guyon et al. 1994), drawn with the canvas's pen of {PEN_WIDTH} pixels; no network saw",
+        "one in training.",
+        "",
+        "| file | command (`python -m lenet_core ...`) | data | epochs | parameters | its test set | pen digits |",
+        "|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"Trained on: {platform.machine()} CPU, one thread a training, PyTorch {torch.__version__}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,262 @@
+"""The command line: `python -m lenet_core --help`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lenet_core.architecture import ledger, shape_text
+from lenet_core.errors import LenetError
+from lenet_core.presets import PRESETS, preset
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 done, 1 the world was in the way, 2 a bad argument."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except LenetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m lenet_core", description="Train and question LeNets.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("recipes", help="list the recipes")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_recipes)
+
+    command = commands.add_parser("ledger", help="shapes, parameters and connections of a preset")
+    command.add_argument("preset", choices=PRESETS)
+    command.add_argument("--input-size", type=int, help="height and width of the input, pixels")
+    command.add_argument("--input-channels", type=int)
+    command.add_argument("--classes", type=int, help="number of outputs")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_ledger)
+
+    command = commands.add_parser("train", help="train a recipe")
+    command.add_argument("recipe")
+    command.add_argument("--epochs", type=int)
+    command.add_argument("--seed", type=int)
+    command.add_argument("--data", help="another data set, such as mnist-5k, which needs no download")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    command.add_argument("--threads", type=int, default=1, help="CPU threads; for nets this small 1 is best")
+    command.add_argument("--out", type=Path, help="folder for model.safetensors (default: your data folder)")
+    command.set_defaults(run=_train)
+
+    command = commands.add_parser("evaluate", help="test a checkpoint on a data set's test images")
+    command.add_argument("checkpoint", type=Path)
+    command.add_argument("--data", help="the data set (default: the one it was trained on)")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_evaluate)
+
+    command = commands.add_parser("predict", help="classify pictures of digits, of any size and polarity")
+    command.add_argument("checkpoint", type=Path)
+    command.add_argument("image", type=Path, nargs="+")
+    command.add_argument("--json", action="store_true", help="print JSON")
+    command.set_defaults(run=_predict)
+    return parser
+
+
+# Each command imports what it needs, so that `ledger` does not wait for PyTorch.
+
+
+def _recipes(options: argparse.Namespace) -> None:
+    from lenet_core.recipes import RECIPES
+
+    if options.json:
+        print(json.dumps([recipe.to_dict() for recipe in RECIPES.values()]))
+        return
+    for recipe in RECIPES.values():
+        training = f"{recipe.data}, {recipe.epochs} epochs, {recipe.optimiser} {recipe.learning_rate:g}"
+        print(f"{recipe.name:24}{training}, batch {recipe.batch_size}")
+        if recipe.reference:
+            print(f"{'':24}published: {recipe.reference}")
+
+
+def _ledger(options: argparse.Namespace) -> None:
+    arch = preset(
+        options.preset,
+        input_size=options.input_size,
+        input_channels=options.input_channels,
+        num_classes=options.classes,
+    )
+    rows = ledger(arch)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "name": arch.name,
+                    "input_shape": list(arch.input_shape),
+                    "layers": rows,
+                    "parameters": arch.parameters,
+                    "connections": arch.connections,
+                }
+            )
+        )
+        return
+    print(f"{'layer':10}{'kind':28}{'shape':14}{'parameters':>12}{'connections':>14}")
+    for row in rows:
+        shape = shape_text(row["output_shape"])
+        kind = " + ".join(filter(None, (row["kind"], row["activation"])))
+        print(f"{row['name']:10}{kind:28}{shape:14}{row['parameters']:>12,}{row['connections']:>14,}")
+    print(f"{'total':52}{arch.parameters:>12,}{arch.connections:>14,}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from lenet_core.checkpoint import Checkpoint, save_checkpoint
+    from lenet_core.data import load
+    from lenet_core.devices import device_title, pick_device
+    from lenet_core.evaluate import evaluate
+    from lenet_core.layers import build
+    from lenet_core.library import runs_dir
+    from lenet_core.recipes import recipe_named
+    from lenet_core.train import Epoch, fit
+
+    changes = {"epochs": options.epochs, "seed": options.seed, "data": options.data}
+    recipe = dataclasses.replace(
+        recipe_named(options.recipe), **{key: value for key, value in changes.items() if value is not None}
+    )
+    if options.threads < 1:
+        raise ValueError(f"threads must be at least 1, not {options.threads}.")
+    torch.set_num_threads(options.threads)
+    device = pick_device(options.device)
+    data, test = load(recipe.data, train=True), load(recipe.data, train=False)
+    net = build(recipe.architecture, seed=recipe.seed)
+    print(f"{recipe.name}: {recipe.epochs} epochs on {data.title}, seed {recipe.seed}, {device_title(device)}")
+    started, bar = time.perf_counter(), _Bar(recipe.epochs)
+    for event in fit(net, recipe, data, device):
+        if isinstance(event, Epoch):
+            bar.line(event)
+        else:
+            bar.show(event.epoch, event.step, event.total_steps)
+    seconds = time.perf_counter() - started
+    result = evaluate(net, test, recipe.architecture.input_shape)
+    low, high = result.interval
+    print(f"test accuracy {result.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), {seconds:.0f} s")
+    folder = options.out or runs_dir() / f"{recipe.name}-seed{recipe.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    training = {
+        "recipe": recipe.to_dict(),
+        "data": data.title,
+        "seed": recipe.seed,
+        "epochs": recipe.epochs,
+        "test_accuracy": result.accuracy,
+        "seconds": round(seconds, 1),
+        "device": device_title(device),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+    path = folder / "model.safetensors"
+    save_checkpoint(path, Checkpoint(recipe.architecture, net.cpu(), data.classes, training))
+    print(path)
+
+
+class _Bar:
+    """A progress bar on a terminal; elsewhere one line for each epoch."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.live = sys.stderr.isatty()
+        self.started = self.shown = time.perf_counter()
+
+    def show(self, epoch: int, step: int, total_steps: int) -> None:
+        now = time.perf_counter()
+        if not self.live or now - self.shown < 0.1:
+            return
+        self.shown = now
+        left = (now - self.started) / step * (total_steps - step)
+        filled = round(30 * step / total_steps)
+        text = f"epoch {epoch + 1}/{self.epochs} [{'#' * filled:-<30}] {step / total_steps:4.0%}, {left:.0f} s left"
+        print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
+
+    def line(self, epoch: object) -> None:
+        from lenet_core.train import Epoch
+
+        assert isinstance(epoch, Epoch)
+        if self.live:
+            print("\r\033[K", end="", file=sys.stderr)
+        held_out = "" if epoch.validation_accuracy is None else f", validation {epoch.validation_accuracy:.2%}"
+        print(f"epoch {epoch.epoch + 1}/{self.epochs}: loss {epoch.loss:.4f}{held_out}, {epoch.seconds:.1f} s")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from lenet_core.checkpoint import load_checkpoint
+    from lenet_core.data import load
+    from lenet_core.devices import pick_device
+    from lenet_core.evaluate import evaluate
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    name = options.data or checkpoint.training.get("recipe", {}).get("data")
+    if name is None:
+        raise ValueError("The checkpoint does not say what it was trained on; name a data set with --data.")
+    data = load(name, train=False)
+    net = checkpoint.net.to(pick_device(options.device))
+    result = evaluate(net, data, checkpoint.architecture.input_shape)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "accuracy": result.accuracy,
+                    "interval": result.interval,
+                    "images": result.images,
+                    "data": result.data,
+                    "confusion": result.confusion,
+                }
+            )
+        )
+        return
+    low, high = result.interval
+    print(f"{result.accuracy:.2%} of {result.images:,} ({result.data}; 95 % interval {low:.2%} to {high:.2%})")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    import torch
+
+    from lenet_core.checkpoint import load_checkpoint
+    from lenet_core.data import to_input
+    from lenet_core.preprocess import read_image, to_digit
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    answers, failures = [], []
+    for path in options.image:
+        try:
+            digit = to_digit(read_image(path))
+        except LenetError as error:
+            failures.append(path)
+            print(f"error: {path}: {error}", file=sys.stderr)
+            continue
+        images = to_input(torch.from_numpy(digit.image)[None, None], checkpoint.architecture.input_shape)
+        with torch.inference_mode():
+            probabilities = checkpoint.net(images).softmax(dim=1)[0].tolist()
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
+        name = checkpoint.classes[best] if best < len(checkpoint.classes) else str(best)
+        answers.append({"file": str(path), "label": best, "name": name, "probabilities": probabilities})
+        if not options.json:
+            print(f"{path}: {name} ({probabilities[best]:.1%})")
+    if options.json:
+        print(json.dumps(answers))
+    if failures:
+        raise LenetError(f"{len(failures)} of {len(options.image)} pictures could not be read as digits.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

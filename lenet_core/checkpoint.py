@@ -1,0 +1,157 @@
+"""A trained network as one file: safetensors weights, with the description as JSON in the metadata.
+
+A file from a stranger runs no code and is checked before anything is built from it: its size, its
+header, its architecture, then every tensor's name, shape, dtype and values.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from lenet_core.architecture import MAX_PARAMETERS, Architecture
+from lenet_core.errors import CheckpointError
+from lenet_core.layers import build
+
+MAX_FILE_BYTES = 4 * MAX_PARAMETERS + 2**20
+MAX_HEADER_BYTES = 2**20
+SUFFIX = ".safetensors"
+_FORMAT = "lenet-playground-1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network with its weights, on the CPU and ready to answer, and how it came about.
+
+    `classes` name the outputs. `training` says what was done and measured, as plain JSON types: recipe,
+    data, seed, epochs, test_accuracy and whatever else was known when it was saved.
+    """
+
+    architecture: Architecture
+    net: nn.Sequential
+    classes: tuple[str, ...]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Writes the checkpoint so that `path` is at every moment the old file or the whole new one.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    path = Path(path)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.net.state_dict().items()}
+    description = {
+        "architecture": checkpoint.architecture.to_dict(),
+        "classes": list(checkpoint.classes),
+        "training": checkpoint.training,
+    }
+    data = save(tensors, {"format": _FORMAT, "description": json.dumps(description)})
+    write_atomically(path, data)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replaces the file at `path` with `data`, whole or not at all, also when power fails.
+
+    Raises:
+        CheckpointError: the file cannot be written; what was there is unchanged.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # temporary files are the owner's alone; a checkpoint is an ordinary one
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}).") from error
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """The network in a checkpoint file, or in a run's folder, on the CPU and in evaluation mode.
+
+    Raises:
+        CheckpointError: no such file, or not a whole and sound checkpoint of this project.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / f"model{SUFFIX}"
+    description = read_description(path)
+    try:
+        architecture = Architecture.from_dict(description["architecture"])
+        classes = tuple(str(name)[:40] for name in description["classes"])
+        training = dict(description.get("training", {}))
+        if len(classes) > architecture.num_classes:
+            raise ValueError(f"it names {len(classes)} classes for {architecture.num_classes} outputs")
+        net = build(architecture, seed=0)
+        tensors = load_file(path)
+    except (KeyError, TypeError, ValueError, SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} is not a sound checkpoint: {error}.".replace("..", ".")) from error
+    _check_tensors(path.name, tensors, net)
+    net.load_state_dict(tensors)
+    return Checkpoint(architecture, net.eval(), classes, training)
+
+
+def read_description(path: str | Path) -> dict[str, Any]:
+    """The description in a checkpoint's header, without reading its weights.
+
+    Raises:
+        CheckpointError: no such file, or not a checkpoint of this project.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise CheckpointError(f"{path.name} has {size:,} bytes, more than the limit of {MAX_FILE_BYTES:,}.")
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(MAX_HEADER_BYTES, size):
+                raise CheckpointError(
+                    f"{path.name} is not a safetensors file, or its header is over {MAX_HEADER_BYTES:,} bytes."
+                )
+            header = json.loads(file.read(length))
+        metadata = header["__metadata__"]
+        if metadata["format"] != _FORMAT:
+            raise CheckpointError(f"{path.name} has format {metadata['format']!r:.40}, not {_FORMAT!r}.")
+        description = json.loads(metadata["description"])
+        if not isinstance(description, dict):
+            raise ValueError("its description is not an object")
+        return description
+    except FileNotFoundError as error:
+        raise CheckpointError(f"There is no checkpoint {path}.") from error
+    except (OSError, struct.error, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path.name} is not a checkpoint of this project ({error!s:.100}). "
+            "Choose a .safetensors file that `python -m lenet_core train` wrote."
+        ) from error
+
+
+def _check_tensors(name: str, tensors: dict[str, torch.Tensor], net: nn.Module) -> None:
+    expected = net.state_dict()
+    if tensors.keys() != expected.keys():
+        wrong = ", ".join(sorted(tensors.keys() ^ expected.keys())[:4])
+        raise CheckpointError(f"{name} does not hold the weights of its own architecture: {wrong}.")
+    for key, tensor in tensors.items():
+        wanted = expected[key]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            raise CheckpointError(
+                f"{name}: {key} is {tensor.dtype} {tuple(tensor.shape)}, "
+                f"not {wanted.dtype} {tuple(wanted.shape)}."
+            )
+        if not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{name}: {key} holds values that are not finite; it cannot answer.")

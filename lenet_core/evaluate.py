@@ -1,0 +1,69 @@
+"""How well a network does on labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from lenet_core.data import DataSet, to_input
+
+_BATCH = 500  # 10,000 images at once would take 1.6 GB
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a test gave. `confusion` (classes, classes) counts images by true class (row) and answer (column)."""
+
+    data: str
+    images: int
+    correct: int
+    confusion: list[list[int]]
+
+    @property
+    def accuracy(self) -> float:
+        """The fraction of images that were answered rightly."""
+        return self.correct / self.images
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the accuracy (Wilson 1927), as fractions."""
+        z, n, p = 1.96, self.images, self.accuracy
+        centre, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+
+
+def predict(net: nn.Sequential, images: Tensor, input_shape: tuple[int, int, int]) -> Iterator[Tensor]:
+    """The logits (batch, classes) of images (N, C, H, W) uint8, batch by batch, on the network's device."""
+    device = next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    was_training = net.training
+    net.eval()
+    try:
+        for batch in images.split(_BATCH):
+            with torch.inference_mode():
+                logits = net(to_input(batch.to(device), input_shape))
+            yield logits
+    finally:
+        net.train(was_training)
+
+
+def accuracy(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int]) -> float:
+    """The fraction of `data` that the network answers rightly."""
+    answers = torch.cat([logits.argmax(1).cpu() for logits in predict(net, data.images, input_shape)])
+    return float((answers == data.labels).float().mean())
+
+
+def evaluate(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int]) -> Evaluation:
+    """Accuracy and confusion matrix of the network on labelled images.
+
+    Raises:
+        ValueError: the images' channels do not fit the network's input.
+    """
+    answers = torch.cat([logits.argmax(1).cpu() for logits in predict(net, data.images, input_shape)])
+    classes = max(len(data.classes), int(answers.max()) + 1)
+    counts = torch.bincount(data.labels * classes + answers, minlength=classes * classes)
+    correct = int((answers == data.labels).sum())
+    return Evaluation(data.title, len(data), correct, counts.reshape(classes, classes).tolist())

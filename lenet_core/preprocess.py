@@ -1,0 +1,225 @@
+"""A drawing or photo of a digit, made into what MNIST's networks were trained on.
+
+MNIST's own rule (LeCun et al. 1998, section III.A): the ink's box is scaled, aspect kept, so that its
+longer side is 20 pixels, with anti-aliasing, and the result is placed in a 28x28 field so that its
+centre of mass lies at the field's centre. This module needs NumPy and Pillow alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lenet_core.errors import EmptyDrawingError, ImageError
+
+FIELD_SIZE = 28  # side of an MNIST image, pixels
+BOX_SIZE = 20  # longer side of the ink's box in it, pixels
+CENTRE = 14.0  # where the centre of mass lies, pixel index counted from 0
+
+MAX_PIXELS = 25_000_000
+MAX_FILE_BYTES = 20_000_000
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_WORK_SIZE = 1024  # larger pictures are shrunk to this side first: 20 pixels come out of it
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Digit:
+    """A digit in MNIST's form, and the steps that led there.
+
+    `image` is (28, 28) uint8, ink 255 on background 0. `ink` is the picture as ink alone, float32
+    from 0 to 1; `box` is the ink's box in it as (left, top, right, bottom), pixels, right and bottom
+    outside; `fitted` is the box scaled to 20 pixels; `centre_of_mass` is (row, column) within `fitted`.
+    """
+
+    image: NDArray[np.uint8]
+    ink: Floats
+    box: tuple[int, int, int, int]
+    fitted: Floats
+    centre_of_mass: tuple[float, float]
+
+
+def read_image(source: str | Path | IO[bytes]) -> Image.Image:
+    """The picture in a file, upright, in its own mode, decoded to the last byte.
+
+    Raises:
+        ImageError: not a PNG, JPEG, WebP, BMP or GIF, damaged, or over the size limits.
+    """
+    name = getattr(source, "name", None) or (str(source) if isinstance(source, (str, Path)) else "The picture")
+    try:
+        if isinstance(source, (str, Path)) and Path(source).stat().st_size > MAX_FILE_BYTES:
+            raise ImageError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes; save a smaller copy of it.")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
+            image = Image.open(source, formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError(
+                f"{name} has {image.width:,} x {image.height:,} pixels, more than the limit of "
+                f"{MAX_PIXELS:,} in all; save a smaller copy of it."
+            )
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{name} cannot be read ({error}); save it again as PNG.") from error
+
+
+def grey(picture: Image.Image | NDArray[Any]) -> Floats:
+    """The picture's lightness, (height, width) float32 from 0 to 1, transparency laid on its opposite.
+
+    Takes a Pillow image or an array (height, width[, 1, 3 or 4]) of uint8.
+
+    Raises:
+        ValueError: an array of another shape or dtype.
+    """
+    image = _as_image(picture)
+    if max(image.size) > _WORK_SIZE:
+        image = ImageOps.contain(_without_palette(image), (_WORK_SIZE, _WORK_SIZE), Image.Resampling.BOX)
+    if image.mode.startswith(("I", "F")):  # 16-bit and float greys come at any scale
+        values = np.asarray(image, dtype=np.float32)
+        low, high = float(values.min()), float(values.max())
+        return (values - low) / max(high - low, 1e-6)
+    rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
+    light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    alpha = rgba[..., 3]
+    if alpha.min() < 1:
+        # A drawing on nothing: lay dark ink on white paper and light ink on black.
+        paper = float((light * alpha).sum() < 0.5 * alpha.sum())
+        light = light * alpha + paper * (1 - alpha)
+    return np.ascontiguousarray(light, dtype=np.float32)
+
+
+def _as_image(picture: Image.Image | NDArray[Any]) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return picture
+    array = np.asarray(picture)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.dtype != np.uint8 or array.size == 0 or not (
+        array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    ):
+        raise ValueError(
+            "A picture is an array of uint8 with shape (height, width) or (height, width, 1, 3 or 4), "
+            f"not {array.dtype} {array.shape}."
+        )
+    return Image.fromarray(array)
+
+
+def _without_palette(image: Image.Image) -> Image.Image:
+    return image.convert("RGBA") if image.mode in ("P", "PA", "1", "LA") else image
+
+
+def ink_of(light: Floats) -> Floats:
+    """How much ink lies on each pixel, 0 to 1, whether it was dark on light or light on dark.
+
+    The background is what the border shows. Where the border varies, as in a photo, the background
+    is taken as a plane fitted to it, and what does not stand out from the paper's own variation is
+    dropped; on a clean drawing nothing is.
+    """
+    background, noise = _background(light)
+    difference = light - background
+    strongest = max(float(difference.max()), float(-difference.min()))
+    if strongest < max(0.05, 4 * noise):
+        return np.zeros_like(light)
+    if difference.max() < -difference.min():
+        difference = -difference
+    # A stroke has many pixels of full ink; a lone speck must not set the scale.
+    full = strongest if noise == 0 else float(np.percentile(difference[difference > 0.5 * strongest], 50))
+    ink = np.clip(difference / full, 0, 1)
+    floor = min(0.5, 5 * noise / full)
+    return np.where(ink > floor, ink, 0).astype(np.float32)
+
+
+def _background(light: Floats) -> tuple[Floats, float]:
+    """The paper's lightness at each pixel, and how much it varies around that."""
+    height, width = light.shape
+    border = np.ones(light.shape, dtype=bool)
+    border[1:-1, 1:-1] = False
+    values = light[border]
+    middle = float(np.median(values))
+    if np.mean(np.abs(values - middle) < 0.02) > 0.5:  # one flat tone, whatever strokes cross the border
+        return np.full_like(light, middle), 0.0
+    rows, columns = np.indices(light.shape, dtype=np.float32)
+    terms = np.stack([np.ones_like(rows), rows / height, columns / width], axis=-1)
+    plane = np.full_like(light, middle)
+    kept = border
+    for _ in range(3):  # leave out what does not fit: a stroke that crosses the border
+        weights, *_ = np.linalg.lstsq(terms[kept], light[kept], rcond=None)
+        plane = (terms @ weights).astype(np.float32)
+        away = np.abs(light - plane)
+        noise = 1.4826 * float(np.median(away[kept]))
+        kept = border & (away < 3 * noise + 0.01)
+    return plane, noise
+
+
+def ink_box(ink: Floats) -> tuple[int, int, int, int]:
+    """The smallest box that holds all ink: (left, top, right, bottom), right and bottom outside.
+
+    Raises:
+        EmptyDrawingError: there is no ink.
+    """
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        raise EmptyDrawingError("There is nothing on the picture yet. Draw one digit, large, in one colour.")
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def to_digit(picture: Image.Image | NDArray[Any], *, min_extent: float = 0.0) -> Digit:
+    """The picture's digit in MNIST's form, whatever its size, position and polarity.
+
+    `min_extent` is the least length of the ink's longer side, as a fraction of the picture's longer
+    side, that counts as a digit.
+
+    Raises:
+        EmptyDrawingError: no ink, or less than `min_extent`.
+    """
+    ink = ink_of(grey(picture))
+    left, top, right, bottom = box = ink_box(ink)
+    longer = max(right - left, bottom - top)
+    if longer < min_extent * max(ink.shape):
+        raise EmptyDrawingError(f"That is only {longer} pixels long. Draw one digit, large.")
+    size = (_side(right - left, longer), _side(bottom - top, longer))
+    # Averaging what falls on a pixel is the anti-aliasing that MNIST's digits went through.
+    kind = Image.Resampling.BOX if longer >= BOX_SIZE else Image.Resampling.BILINEAR
+    fitted = np.asarray(Image.fromarray(ink).resize(size, kind, box=box), dtype=np.float32)
+    fitted = np.clip(fitted / max(float(fitted.max()), 1e-6), 0, 1)
+    mass = centre_of_mass(fitted)
+    image = np.zeros((FIELD_SIZE, FIELD_SIZE), dtype=np.uint8)
+    row, column = (_offset(mass[axis], fitted.shape[axis]) for axis in (0, 1))
+    image[row : row + fitted.shape[0], column : column + fitted.shape[1]] = np.round(fitted * 255)
+    return Digit(image, ink, box, fitted, mass)
+
+
+def _side(length: int, longer: int) -> int:
+    return max(1, round(BOX_SIZE * length / longer))
+
+
+def _offset(mass: float, length: int) -> int:
+    """Where the first pixel goes so that the mass is centred by whole pixels, within the field."""
+    return int(min(max(np.floor(CENTRE - mass + 0.5), 0), FIELD_SIZE - length))
+
+
+def centre_of_mass(ink: Floats) -> tuple[float, float]:
+    """The (row, column) of the centre of mass, pixel centres at whole numbers."""
+    total = float(ink.sum())
+    rows, columns = np.indices(ink.shape)
+    return float((rows * ink).sum()) / total, float((columns * ink).sum()) / total
+
+
+def fit_to_network(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """A 28x28 image in a field of `size`: padded with background alike on all sides, or resized.
+
+    28 to 32 pads by 2, as LeCun et al. 1998 do for LeNet-5. Takes and returns (height, width) uint8.
+    """
+    margin = size - FIELD_SIZE
+    if margin >= 0:
+        return np.pad(image, (margin // 2, margin - margin // 2))
+    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BOX))

@@ -1,0 +1,168 @@
+"""Trainings described once: an architecture, a data set, an optimiser, and what to hold it against."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lenet_core.architecture import Architecture
+from lenet_core.augment import Augmentation
+from lenet_core.data import DATA_SETS
+from lenet_core.presets import preset
+
+OPTIMISERS = ("adam", "sgd")
+SCHEDULES = ("constant", "warmup-linear")
+LOSSES = ("cross-entropy", "map")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training, apart from the machine it runs on.
+
+    `schedule` "warmup-linear" raises the learning rate from 0 over the first fifth of the steps and
+    lowers it linearly to 0 at the last. `loss` "map" is LeCun et al. 1998, equation 9, with a rubbish
+    class at distance `rubbish`. `validation` is how many training images are held out. `reference` is
+    what was published for this training, with its source.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    name: str
+    architecture: Architecture
+    data: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    optimiser: str = "adam"
+    schedule: str = "constant"
+    loss: str = "cross-entropy"
+    rubbish: float = 0.1
+    label_smoothing: float = 0.0
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    augmentation: Augmentation | None = None
+    validation: int = 0
+    seed: int = 0
+    reference: str = ""
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("data", tuple(DATA_SETS)), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss", LOSSES),
+        ):  # fmt: skip
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r:.40}.")
+        for name, low, high, whole in (
+            ("epochs", 1, 10_000, True), ("batch_size", 1, 60_000, True), ("learning_rate", 0, 100, False),
+            ("rubbish", 0, 1e3, False), ("label_smoothing", 0, 0.99, False), ("momentum", 0, 1, False),
+            ("weight_decay", 0, 10, False), ("validation", 0, 50_000, True), ("seed", 0, 2**32, True),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            right_kind = isinstance(value, int) if whole else isinstance(value, (int, float))
+            if isinstance(value, bool) or not right_kind or not low <= value <= high:
+                raise ValueError(f"{name} must be a number from {low:,} to {high:,}, not {value!r:.40}.")
+        classes = len(DATA_SETS[self.data].classes)
+        if self.architecture.num_classes < classes:
+            raise ValueError(
+                f"{self.architecture.name} has {self.architecture.num_classes} outputs, too few for the "
+                f"{classes} classes of {self.data}."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain JSON types; `from_dict` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any]) -> Recipe:
+        """The recipe that a plain dictionary describes.
+
+        Raises:
+            ValueError: a field is missing, unknown, of a wrong type or out of its range.
+        """
+        try:
+            fields = dict(description)
+            fields["architecture"] = Architecture.from_dict(fields["architecture"])
+            if fields.get("augmentation") is not None:
+                fields["augmentation"] = Augmentation(**fields["augmentation"])
+            return cls(**fields)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"This is not a recipe: {error}.") from error
+
+
+_PEN = Augmentation(
+    shift=1, rotation=7, shear=0.1, aspect=1.15, slashed_zeros=0.12, crossed_sevens=0.12, flagged_ones=0.2
+)
+
+
+def _draw_recipe(name: str, **changes: Any) -> Recipe:
+    """A training for digits that people draw: MNIST alone, varied as hands vary."""
+    recipe = Recipe(
+        name=f"{name}-draw",
+        architecture=preset(name),
+        data="mnist",
+        epochs=16,
+        batch_size=64,
+        learning_rate=4e-3,
+        schedule="warmup-linear",
+        label_smoothing=0.05,
+        augmentation=_PEN,
+    )
+    return dataclasses.replace(recipe, **changes)
+
+
+def _recipes() -> list[Recipe]:
+    return [
+        Recipe(
+            "lenet-d2l", preset("lenet-d2l"), "fashion-mnist", epochs=10, batch_size=128, learning_rate=0.1,
+            optimiser="sgd",
+            reference="validation accuracy 0.728 after 10 epochs on Fashion-MNIST, one run "
+            "(Dive into Deep Learning, section 7.6, read off its plot)",
+        ),
+        Recipe(
+            "lenet5-tanh", preset("lenet5-tanh"), "mnist", epochs=3, batch_size=64, learning_rate=1e-3,
+        ),
+        Recipe(
+            "lenet5-1998", preset("lenet5-1998"), "mnist", epochs=20, batch_size=64, learning_rate=2e-3,
+            schedule="warmup-linear", loss="map",
+            reference="0.95 % test error after 20 passes without distortions (LeCun et al. 1998, section III.B)",
+        ),
+        Recipe(
+            "lenet5-1998-distorted", preset("lenet5-1998"), "mnist", epochs=20, batch_size=64,
+            learning_rate=2e-3, schedule="warmup-linear", loss="map",
+            augmentation=Augmentation(shift=1, rotation=10, shear=0.1, scale=1.1),
+            reference="0.8 % test error with distortions (LeCun et al. 1998, section III.B)",
+        ),
+        Recipe(
+            "lenet-modern", preset("lenet-modern"), "mnist", epochs=5, batch_size=32, learning_rate=1e-3,
+        ),
+        Recipe(
+            "alexnet-cifar", preset("alexnet-cifar"), "cifar10", epochs=10, batch_size=128,
+            learning_rate=0.01, optimiser="sgd", momentum=0.9, weight_decay=5e-4, validation=5_000,
+        ),
+        _draw_recipe("lenet-modern"),
+        _draw_recipe("lenet5-tanh", learning_rate=2e-3),
+        _draw_recipe(
+            "lenet5-1998", epochs=20, learning_rate=2e-3, loss="map", label_smoothing=0.0,
+        ),
+        _draw_recipe("lenet-d2l", epochs=20),
+        Recipe(
+            "lenet-d2l-fashion", preset("lenet-d2l"), "fashion-mnist", epochs=16, batch_size=64,
+            learning_rate=4e-3, schedule="warmup-linear",
+        ),
+    ]  # fmt: skip
+
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _recipes()}
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"There is no recipe {name!r:.40}; there are {', '.join(RECIPES)}.")
+    return RECIPES[name]
