@@ -229,33 +229,28 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
-    import torch
-
     from lenet_core.checkpoint import load_checkpoint
-    from lenet_core.data import to_input
+    from lenet_core.classify import classify
     from lenet_core.preprocess import read_image, to_digit
 
     checkpoint = load_checkpoint(options.checkpoint)
-    answers, failures = [], []
+    answers, failures = [], 0
     for path in options.image:
         try:
-            digit = to_digit(read_image(path))
+            answer = classify(checkpoint, to_digit(read_image(path)).image)
         except LenetError as error:
-            failures.append(path)
+            failures += 1
             print(f"error: {path}: {error}", file=sys.stderr)
             continue
-        images = to_input(torch.from_numpy(digit.image)[None, None], checkpoint.architecture.input_shape)
-        with torch.inference_mode():
-            probabilities = checkpoint.net(images).softmax(dim=1)[0].tolist()
-        best = max(range(len(probabilities)), key=probabilities.__getitem__)
-        name = checkpoint.classes[best] if best < len(checkpoint.classes) else str(best)
-        answers.append({"file": str(path), "label": best, "name": name, "probabilities": probabilities})
+        label, name = answer.label, answer.name(answer.label)
+        probabilities = answer.probabilities.tolist()
+        answers.append({"file": str(path), "label": label, "name": name, "probabilities": probabilities})
         if not options.json:
-            print(f"{path}: {name} ({probabilities[best]:.1%})")
+            print(f"{path}: {name} ({probabilities[label]:.1%})")
     if options.json:
         print(json.dumps(answers))
     if failures:
-        raise LenetError(f"{len(failures)} of {len(options.image)} pictures could not be read as digits.")
+        raise LenetError(f"{failures} of {len(options.image)} pictures could not be read as digits.")
 
 
 if __name__ == "__main__":

@@ -423,7 +423,7 @@ def _add_head(stack: _Stack, name: str) -> None:
 # --- the ledger --------------------------------------------------------------------------------
 
 
-def shape_text(shape: Shape) -> str:
+def shape_text(shape: Sequence[int]) -> str:
     """A shape as people write it: `6x28x28`, or `120`."""
     return "x".join(str(side) for side in shape)
 

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
+
+from lenet_core.strokes import rasterise
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 STROKES = SHARED_DATA / "strokes" / "pen_digits.jsonl"
 CANVAS = 280  # pixels on a side, the field that the strokes are given in
-PEN_WIDTH = 18  # pixels, as `ui/canvas.py` sets it; a test holds the two together
+PEN_WIDTH = 18  # pixels of this field: the canvas's own pen, 22 of its 336
 _FINER = 4
 
 
@@ -22,7 +24,7 @@ class PenDigit:
     """A digit that somebody drew: pen-down paths of (x, y) in canvas pixels, y down."""
 
     label: int
-    strokes: list[list[list[float]]]
+    strokes: list[list[tuple[float, float]]]
     writer: str
 
 
@@ -31,13 +33,8 @@ def pen_digits() -> list[PenDigit]:
     return [PenDigit(**json.loads(line)) for line in STROKES.read_text().splitlines()]
 
 
-def rasterise(strokes: list[list[list[float]]], pen: float, size: int = CANVAS) -> NDArray[np.uint8]:
-    """Strokes drawn white on black with a round pen of `pen` pixels, anti-aliased: (size, size) uint8."""
-    image = Image.new("L", (size * _FINER, size * _FINER))
-    draw, radius = ImageDraw.Draw(image), pen * _FINER / 2
-    for stroke in strokes:
-        points = [((x + 0.5) * _FINER, (y + 0.5) * _FINER) for x, y in stroke]
-        draw.line(points, fill=255, width=round(2 * radius))
-        for x, y in points:
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return np.asarray(image.resize((size, size), Image.Resampling.BOX))
+def picture(digit: PenDigit) -> NDArray[np.uint8]:
+    """The digit as a picture of the canvas: white on black, anti-aliased, (280, 280) uint8."""
+    finer = [[((x + 0.5) * _FINER, (y + 0.5) * _FINER) for x, y in stroke] for stroke in digit.strokes]
+    large = Image.fromarray(rasterise(finer, PEN_WIDTH * _FINER, CANVAS * _FINER))
+    return np.asarray(large.resize((CANVAS, CANVAS), Image.Resampling.BOX))

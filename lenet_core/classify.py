@@ -1,0 +1,51 @@
+"""What a network answers to one image in MNIST's form, and what its layers made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lenet_core.activations import activations
+from lenet_core.checkpoint import Checkpoint
+from lenet_core.data import to_input
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Probabilities (classes,) that sum to 1, the classes' names, and each layer's output by name.
+
+    A layer's output is float32 (channels, height, width) or (units,); "image" is what went in.
+    """
+
+    probabilities: NDArray[np.float32]
+    classes: tuple[str, ...]
+    layers: Mapping[str, NDArray[np.float32]]
+
+    @property
+    def ranking(self) -> list[int]:
+        """The classes' indices, most probable first."""
+        return [int(index) for index in np.argsort(-self.probabilities, kind="stable")]
+
+    @property
+    def label(self) -> int:
+        """The most probable class."""
+        return self.ranking[0]
+
+    def name(self, label: int) -> str:
+        """The name of a class, or its number where it has none."""
+        return self.classes[label] if label < len(self.classes) else str(label)
+
+
+def classify(checkpoint: Checkpoint, image: NDArray[np.uint8]) -> Answer:
+    """The checkpoint's answer to an image (height, width) or (height, width, channels), ink 255."""
+    pixels = torch.from_numpy(np.array(image))
+    pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
+    inputs = to_input(pixels[None], checkpoint.architecture.input_shape)
+    outputs = activations(checkpoint.net, inputs)
+    logits = list(outputs.values())[-1]
+    layers = {"image": inputs[0].numpy()} | {name: output[0].numpy() for name, output in outputs.items()}
+    return Answer(logits.softmax(dim=1)[0].numpy(), checkpoint.classes, layers)

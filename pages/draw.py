@@ -1,0 +1,123 @@
+"""Draw a digit, and several LeNets answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from lenet_core.errors import EmptyDrawingError, LenetError
+from lenet_core.preprocess import Digit, to_digit
+from lenet_core.strokes import Strokes, ink
+from ui import cache, canvas, layout, links, markup
+from ui.networks import Network, networks
+
+if TYPE_CHECKING:
+    from lenet_core.classify import Answer
+
+
+def _digit(strokes: Strokes) -> Digit | None:
+    try:
+        return to_digit(ink(strokes, min_extent=canvas.MIN_EXTENT))
+    except EmptyDrawingError:
+        return None
+
+
+def _choose(known: list[Network]) -> Network:
+    """The network that answers first; the choice stands in the link."""
+    keys = [network.key for network in known]
+    chosen = st.selectbox(
+        "Network",
+        known,
+        index=keys.index(links.wanted("net", keys, keys[0])),
+        format_func=lambda network: f"{network.title} ({network.character})",
+    )
+    links.remember("net", chosen.key, keys[0])
+    return chosen
+
+
+def _ask(known: list[Network], digit: Digit | None) -> dict[str, Answer]:
+    """Every network's answer by key; also loads them all, so that the first stroke need not wait."""
+    from lenet_core.classify import classify
+
+    answers = {}
+    for network in known:
+        try:
+            loaded = cache.checkpoint(network)
+            if digit is not None:
+                answers[network.key] = classify(loaded, digit.image)
+        except (LenetError, ValueError) as error:
+            st.warning(f"{network.title} cannot answer: {error}", icon=":material/warning:")
+    return answers
+
+
+def _answer(network: Network, answer: Answer, strokes: int) -> None:
+    seen = answer.layers["image"][0]
+    size = f"{seen.shape[0]} x {seen.shape[1]}"
+    picture = markup.figure(markup.ink_picture(seen), f"What the network sees: {size}", side=140)
+    st.html(
+        f'<div class="lp-top">{markup.answer(answer, network.colour, strokes)}'
+        f"{markup.bars(answer, network.colour)}{picture}</div>"
+    )
+
+
+def _steps(strokes: Strokes, digit: Digit) -> None:
+    """The pictures between the pen and the network."""
+    left, top, right, bottom = digit.box
+    row, column = digit.centre_of_mass
+    height, width = digit.fitted.shape
+    steps = (
+        (digit.ink, "Your strokes, inked with a pen of MNIST's width"),
+        (digit.ink[top:bottom, left:right], "1. Cropped to the ink"),
+        (digit.fitted, f"2. Shrunk until the longer side is 20 pixels, each the average of what it covers: {width} x {height}"),
+        (
+            digit.image.astype("float32") / 255,
+            f"3. Laid into 28 x 28 so that the centre of mass (row {row:.1f}, column {column:.1f} of step 2) is in the middle",
+        ),
+    )
+    figures = (markup.figure(markup.ink_picture(image), caption, side=150) for image, caption in steps)
+    st.html(f'<div class="lp-row">{"".join(figures)}</div>')
+
+
+def _feature_maps(network: Network, answer: Answer) -> None:
+    loaded = cache.checkpoint(network)
+    convolutions = [layer.name for layer in loaded.architecture.layers if layer.kind == "convolution"][:2]
+    words = ("First", "Second")
+    columns = st.columns([2, 3], gap="large")
+    for word, name, side, column in zip(words, convolutions, (132, 78), columns, strict=False):
+        values = answer.layers[f"{name}_act"]
+        with column:
+            st.subheader(f"{word} layer, {name.upper()}", anchor=False)
+            st.html(markup.maps(name.upper(), values, side))
+
+
+@st.fragment
+def room() -> None:
+    """The page below its title, made anew at each stroke."""
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        strokes = canvas.draw()
+    digit = _digit(strokes)
+    with right:
+        known = networks()
+        first = _choose(known)
+        answers = _ask(known, digit)
+        if digit is None:
+            st.html(markup.empty("Draw a digit", "One digit from 0 to 9, as large as you like. Or place one."))
+            return
+        if first.key not in answers:
+            return
+        _answer(first, answers[first.key], len(strokes))
+        others = [
+            markup.card(network.title, network.character, network.colour, answers[network.key])
+            for network in known
+            if network.key in answers and network.key != first.key
+        ]
+        st.html(markup.cards(others))
+    _feature_maps(first, answers[first.key])
+    with st.expander("From your pen to the network's pixels"):
+        _steps(strokes, digit)
+
+
+layout.begin("draw")
+room()

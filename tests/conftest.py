@@ -1,0 +1,117 @@
+"""What the tests share: real data where it is, a server of our own, a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.pens import SHARED_DATA, STROKES
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_CI = os.environ.get("CI") == "true"
+_CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# The sandbox cannot start as root, which CI machines often are; the rest keeps the browser off the network.
+CHROMIUM_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+def missing(what: str) -> None:
+    """Skips the test for want of `what`; in CI, where it must be there, fails it."""
+    if IN_CI:
+        pytest.fail(f"{what}: in CI this must be there")
+    pytest.skip(what)
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has a data folder of its own, so that none touches the user's."""
+    monkeypatch.setenv("LENET_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """A writable folder with the full real MNIST and Fashion-MNIST."""
+    source = SHARED_DATA / "torchvision"
+    if not source.exists():
+        missing(f"no real data sets beside the project ({source.name})")
+    folder = ROOT / ".data"
+    for name in ("MNIST", "FashionMNIST"):
+        if not (folder / name).exists():
+            shutil.copytree(source / name, folder / name)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pen_strokes() -> Path:
+    """The file of real pen digits."""
+    if not STROKES.exists():
+        missing("no pen digits beside the project")
+    return STROKES
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app, with the folder for its data."""
+
+    url: str
+    data: Path
+    log: Path
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def serve(data: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Starts the app as the README does, on a free port; returns when it answers."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+            env={**os.environ, "LENET_DATA_DIR": str(data)},
+        )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1):
+                return process, url
+        except OSError:
+            time.sleep(0.1)
+    process.kill()
+    raise RuntimeError(f"the app did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app, running."""
+    folder = tmp_path_factory.mktemp("served")
+    process, url = serve(folder / "data", folder / "log")
+    yield Server(url, folder / "data", folder / "log")
+    process.terminate()
+    process.wait(10)
+
+
+def chromium_path() -> str | None:
+    """The Chromium or Chrome of this machine: `CHROMIUM` in the environment, or one on the path."""
+    named = os.environ.get("CHROMIUM")
+    return named or next((path for name in _CHROMIUMS if (path := shutil.which(name))), None)

@@ -1,0 +1,108 @@
+"""The drawing canvas: strokes with a history, a sample to place, and a place in the link.
+
+The only file that imports streamlit_drawable_canvas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit_drawable_canvas import st_canvas
+
+from lenet_core.strokes import Stroke, Strokes, from_link, to_link
+from ui import state
+from ui.components.canvas_dress import canvas_dress
+from ui.links import remember
+from ui.sample_strokes import SAMPLES, sample_strokes
+
+SIZE = 336  # pixels on a side: 12 for each of the network's 28
+PEN = 22  # pixels; the network's picture is inked anew in proportion to the drawing
+MIN_EXTENT = SIZE / 10  # a shorter drawing is a dot, not a digit
+_KEY, _SAMPLE_KEY, _PARAMETER = "canvas", "sample", "drawing"
+_NAME = (
+    "Drawing area: draw one digit with mouse, pen or finger. "
+    "Without one of these, choose a digit under Place a digit."
+)
+
+
+def draw() -> Strokes:
+    """Shows the canvas with its buttons, and returns the strokes on it in canvas pixels."""
+    drawing = state.drawing(from_link(st.query_params.get(_PARAMETER, ""), SIZE), _KEY)
+    result = st_canvas(
+        stroke_width=PEN,
+        stroke_color="#ffffff",
+        background_color="#000000",
+        width=SIZE,
+        height=SIZE,
+        initial_drawing={"objects": [_path(stroke) for stroke in drawing.loaded], "version": drawing.version},
+        key=_KEY,
+    )
+    _receive(drawing, result.json_data or {})
+    _controls(drawing)
+    remember(_PARAMETER, to_link(drawing.strokes, SIZE) if drawing.strokes else "")
+    return drawing.strokes
+
+
+def _receive(drawing: state.Drawing, sent: Mapping[str, Any]) -> None:
+    """Takes a new stroke into the history; what the canvas was told to show is not one."""
+    objects = sent.get("objects", [])
+    if objects == drawing.received:
+        return
+    drawing.received = objects
+    strokes = [_points(item["path"]) for item in objects if item.get("path")]
+    if to_link(strokes, SIZE) not in (to_link(drawing.strokes, SIZE), to_link(drawing.loaded, SIZE)):
+        drawing.add(strokes)
+
+
+def _controls(drawing: state.Drawing) -> None:
+    with st.container(horizontal=True, gap="small", key="canvas_controls"):
+        st.button(
+            "Undo", icon=":material/undo:", shortcut="Mod+Z", disabled=not drawing.can_undo,
+            on_click=drawing.move, args=(-1,),
+        )  # fmt: skip
+        st.button(
+            "Redo", icon=":material/redo:", shortcut="Mod+Y", disabled=not drawing.can_redo,
+            on_click=drawing.move, args=(1,),
+        )  # fmt: skip
+        st.button(
+            "Clear", icon=":material/delete:", shortcut="Delete", disabled=not drawing.strokes,
+            on_click=drawing.replace, args=([],),
+        )  # fmt: skip
+        canvas_dress(_NAME)  # takes no room here
+
+    def place() -> None:
+        digit = state.take_choice(_SAMPLE_KEY)
+        if digit is not None:
+            drawing.replace(sample_strokes(digit, SIZE))
+
+    st.pills("Or place a digit", SAMPLES, key=_SAMPLE_KEY, on_change=place)
+
+
+def _path(stroke: Stroke) -> dict[str, Any]:
+    """A stroke as the canvas's own kind of object."""
+    first, *rest = stroke
+    lines = rest or [(first[0] + 0.1, first[1])]  # a path of one point is drawn as nothing
+    return {
+        "type": "path",
+        "path": [["M", *first], *(["L", *point] for point in lines)],
+        "stroke": "#ffffff",
+        "strokeWidth": PEN,
+        "strokeLineCap": "round",
+        "strokeLineJoin": "round",
+        "fill": None,
+    }
+
+
+def _points(path: list[list[Any]]) -> list[tuple[float, float]]:
+    """The points of a path of M, L and Q commands; a quadratic curve gives its middle and its end."""
+    points: list[tuple[float, float]] = []
+    for command, *numbers in path:
+        if command == "Q":
+            (x0, y0), (cx, cy, x1, y1) = points[-1], numbers
+            points.append(((x0 + 2 * cx + x1) / 4, (y0 + 2 * cy + y1) / 4))
+            points.append((x1, y1))
+        elif command in ("M", "L"):
+            points.append((numbers[0], numbers[1]))
+    return points

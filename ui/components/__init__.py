@@ -1,0 +1,1 @@
+"""Parts of a page that need JavaScript, each with its script beside its Python."""

@@ -1,0 +1,52 @@
+"""What every page begins with: its title, the menu, the style sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+
+@dataclass(frozen=True)
+class Room:
+    """One page: its file, its name in the menu, its title and the line under it."""
+
+    page: str
+    name: str
+    icon: str
+    title: str
+    lead: str
+
+
+ROOMS = {
+    "home": Room(
+        "app.py", "Home", ":material/home:", "See how LeNet reads a digit",
+        "Choose a digit and follow it through the network, layer by layer. Then draw your own.",
+    ),
+    "draw": Room(
+        "pages/draw.py", "Draw", ":material/draw:", "Draw a digit",
+        "Large or small, tidy or not: when the pen lifts, LeNet answers.",
+    ),
+}  # fmt: skip
+
+_STYLE = Path(__file__).parent / "style.css"
+_ICON = Path(__file__).parent.parent / "assets" / "icon.png"
+
+
+def begin(key: str) -> None:
+    """Starts the page: the first call of every page script."""
+    room = ROOMS[key]
+    st.set_page_config(
+        page_title=f"{room.title} · LeNet Playground",
+        page_icon=str(_ICON),
+        layout="wide",
+        initial_sidebar_state="collapsed",
+    )
+    st.html(_STYLE)
+    with st.container(horizontal=True, key="menu"):
+        for other in ROOMS.values():
+            st.page_link(other.page, label=other.name, icon=other.icon)
+    st.title(room.title, anchor=False)
+    st.html(f'<p class="lp-lead">{escape(room.lead)}</p>')

@@ -1,0 +1,21 @@
+"""What stands in the page's address, so that a link or a reload brings a page back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+
+def wanted(name: str, choices: Sequence[str], default: str) -> str:
+    """The choice that the address names, or the default where it names none that there is."""
+    value = st.query_params.get(name, default)
+    return value if value in choices else default
+
+
+def remember(name: str, value: str, default: str = "") -> None:
+    """Puts a value into the address; the default is left out of it."""
+    if value == default:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
