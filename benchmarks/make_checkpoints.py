@@ -113,7 +113,8 @@ def table(rows: list[str], seeds: list[int]) -> str:
         "1,000 of UNIPEN's (Guyon et al. 1994), no one of which was trained on: first as the Draw page inks",
         f"them, then as pictures of a 280-pixel canvas with a pen of {PEN_WIDTH} pixels, as `predict` gets them.",
         "",
-        "| file | command (`python -m lenet_core ...`) | data | epochs | parameters | its test set | pens, Draw page | pens, pictures |",
+        "| file | command (`python -m lenet_core ...`) | data | epochs | parameters "
+        "| its test set | pens, Draw page | pens, pictures |",
         "|---|---|---|---|---|---|---|---|",
         *rows,
         "",

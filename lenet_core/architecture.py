@@ -190,10 +190,7 @@ def _change_convs(convs: Sequence[Conv], changes: Mapping[str, Any]) -> tuple[Co
     grown = [convs[min(index, len(convs) - 1)] for index in range(count)]
     result = []
     for index, conv in enumerate(grown):
-        own = {
-            key: value[min(index, len(value) - 1)] if key in per_layer else value
-            for key, value in changes.items()
-        }
+        own = {key: value[min(index, len(value) - 1)] if key in per_layer else value for key, value in changes.items()}
         result.append(dataclasses.replace(conv, **own))
     return tuple(result)
 
@@ -262,8 +259,7 @@ def _check_conv(name: str, conv: Conv, in_channels: int) -> None:
         raise ValueError(f"{name}: normalise must be true or false, not {conv.normalise!r:.40}.")
     if in_channels % conv.groups or conv.channels % conv.groups:
         raise ValueError(
-            f"{name}: {conv.groups} groups must divide both its {in_channels} input and "
-            f"{conv.channels} output maps."
+            f"{name}: {conv.groups} groups must divide both its {in_channels} input and {conv.channels} output maps."
         )
     if conv.table is not None:
         _check_table(name, conv, in_channels)
@@ -296,9 +292,7 @@ class _Stack:
         self.field, self.jump = 1, 1
 
     def add(self, name: str, kind: str, output_shape: Shape, **costs_and_options: Any) -> None:
-        costs = {
-            key: costs_and_options.pop(key, 0) for key in ("parameters", "connections", "multiply_adds")
-        }
+        costs = {key: costs_and_options.pop(key, 0) for key in ("parameters", "connections", "multiply_adds")}
         if prod(output_shape) > MAX_UNITS:
             raise ValueError(
                 f"{name}: its output {shape_text(output_shape)} has more than {MAX_UNITS:,} units; "
@@ -364,9 +358,7 @@ def _add_conv(stack: _Stack, name: str, conv: Conv) -> None:
     _check_conv(name, conv, in_channels)
     height, width = stack.slide(name, "kernel", conv.kernel_size, conv.stride, conv.padding)
     pairs = (
-        sum(len(row) for row in conv.table)
-        if conv.table is not None
-        else conv.channels * in_channels // conv.groups
+        sum(len(row) for row in conv.table) if conv.table is not None else conv.channels * in_channels // conv.groups
     )
     weights = pairs * conv.kernel_size**2
     stack.add(

@@ -22,10 +22,10 @@ from torch import nn
 from lenet_core.architecture import MAX_PARAMETERS, Architecture
 from lenet_core.errors import CheckpointError
 from lenet_core.layers import build
+from lenet_core.library import SUFFIX
 
 MAX_FILE_BYTES = 4 * MAX_PARAMETERS + 2**20
 MAX_HEADER_BYTES = 2**20
-SUFFIX = ".safetensors"
 _FORMAT = "lenet-playground-1"
 
 
@@ -150,8 +150,7 @@ def _check_tensors(name: str, tensors: dict[str, torch.Tensor], net: nn.Module) 
         wanted = expected[key]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
             raise CheckpointError(
-                f"{name}: {key} is {tensor.dtype} {tuple(tensor.shape)}, "
-                f"not {wanted.dtype} {tuple(wanted.shape)}."
+                f"{name}: {key} is {tensor.dtype} {tuple(tensor.shape)}, not {wanted.dtype} {tuple(wanted.shape)}."
             )
         if not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{name}: {key} holds values that are not finite; it cannot answer.")

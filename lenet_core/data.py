@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from lenet_core.errors import DataError
+from lenet_core.library import data_dir
 
 DIGITS = tuple("0123456789")
 FASHION = (
@@ -65,11 +64,6 @@ DATA_SETS: dict[str, DataInfo] = {
     "cifar10": DataInfo("CIFAR-10", CIFAR, (3, 32, 32), 50_000, 10_000, "CIFAR10"),
     "mnist-5k": DataInfo("the bundled 5,000-digit sample of MNIST", DIGITS, (1, 28, 28), 4_000, 1_000),
 }
-
-
-def data_dir() -> Path:
-    """The folder for data sets and runs: `LENET_DATA_DIR`, or the user's own data folder."""
-    return Path(os.environ.get("LENET_DATA_DIR") or platformdirs.user_data_dir("lenet-playground", False))
 
 
 def load(name: str, *, train: bool, root: Path | None = None) -> DataSet:

@@ -138,9 +138,7 @@ def _module(layer: Layer) -> nn.Module:
         case "rescale":
             return Rescale(options["low"], options["high"])
         case "convolution" if options["table"] is not None:
-            return TableConv2d(
-                in_size, options["table"], options["kernel_size"], options["stride"], options["padding"]
-            )
+            return TableConv2d(in_size, options["table"], options["kernel_size"], options["stride"], options["padding"])
         case "convolution":
             return nn.Conv2d(
                 in_size,
@@ -203,7 +201,8 @@ def _lecun_uniform(module: nn.Module) -> None:
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         limit = 2.4 / module.weight[0].numel()
         nn.init.uniform_(module.weight, -limit, limit)
-        nn.init.uniform_(module.bias, -limit, limit)
+        if module.bias is not None:
+            nn.init.uniform_(module.bias, -limit, limit)
     elif isinstance(module, TableConv2d):
         limits = 2.4 / module.fan_in
         with torch.no_grad():

@@ -1,14 +1,23 @@
-"""The checkpoints at hand: the bundled ones, and those of the user's own trainings."""
+"""Where things lie: the user's data folder, the bundled checkpoints, those of the user's own trainings.
+
+Imports no PyTorch, so a page can list the networks before it has loaded.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from lenet_core.checkpoint import SUFFIX
-from lenet_core.data import data_dir
+import platformdirs
 
+SUFFIX = ".safetensors"
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
 DEFAULT = "lenet-modern"
+
+
+def data_dir() -> Path:
+    """The folder for data sets and runs: `LENET_DATA_DIR`, or the user's own data folder."""
+    return Path(os.environ.get("LENET_DATA_DIR") or platformdirs.user_data_dir("lenet-playground", False))
 
 
 def runs_dir() -> Path:

@@ -103,8 +103,10 @@ def _as_image(picture: Image.Image | NDArray[Any]) -> Image.Image:
     array = np.asarray(picture)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.dtype != np.uint8 or array.size == 0 or not (
-        array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if (
+        array.dtype != np.uint8
+        or array.size == 0
+        or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4)))
     ):
         raise ValueError(
             "A picture is an array of uint8 with shape (height, width) or (height, width, 1, 3 or 4), "

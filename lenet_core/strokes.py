@@ -115,8 +115,6 @@ def from_link(text: str, size: int) -> list[list[tuple[float, float]]]:
         values = data[at + 1 : at + 1 + 2 * count]
         if count == 0 or len(values) < 2 * count:
             return []
-        strokes.append(
-            [(values[i] / 255 * size, values[i + 1] / 255 * size) for i in range(0, 2 * count, 2)]
-        )
+        strokes.append([(values[i] / 255 * size, values[i + 1] / 255 * size) for i in range(0, 2 * count, 2)])
         at += 1 + 2 * count
     return strokes

@@ -77,9 +77,7 @@ def make_optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
             net.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum,
             weight_decay=recipe.weight_decay, fused=True,
         )  # fmt: skip
-    return torch.optim.Adam(
-        net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
+    return torch.optim.Adam(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
 class EagerStep:

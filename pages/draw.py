@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from lenet_core.errors import EmptyDrawingError, LenetError
@@ -69,10 +70,13 @@ def _steps(strokes: Strokes, digit: Digit) -> None:
     steps = (
         (digit.ink, "Your strokes, inked with a pen of MNIST's width"),
         (digit.ink[top:bottom, left:right], "1. Cropped to the ink"),
-        (digit.fitted, f"2. Shrunk until the longer side is 20 pixels, each the average of what it covers: {width} x {height}"),
         (
-            digit.image.astype("float32") / 255,
-            f"3. Laid into 28 x 28 so that the centre of mass (row {row:.1f}, column {column:.1f} of step 2) is in the middle",
+            digit.fitted,
+            f"2. Shrunk to {width} x {height}, the longer side 20: each pixel the mean of what it covers",
+        ),
+        (
+            (digit.image / 255).astype(np.float32),
+            f"3. Laid into 28 x 28 with the centre of mass (row {row:.1f}, column {column:.1f}) in the middle",
         ),
     )
     figures = (markup.figure(markup.ink_picture(image), caption, side=150) for image, caption in steps)

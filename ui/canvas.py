@@ -22,8 +22,7 @@ PEN = 22  # pixels; the network's picture is inked anew in proportion to the dra
 MIN_EXTENT = SIZE / 10  # a shorter drawing is a dot, not a digit
 _KEY, _SAMPLE_KEY, _PARAMETER = "canvas", "sample", "drawing"
 _NAME = (
-    "Drawing area: draw one digit with mouse, pen or finger. "
-    "Without one of these, choose a digit under Place a digit."
+    "Drawing area: draw one digit with mouse, pen or finger. Without one of these, choose a digit under Place a digit."
 )
 
 

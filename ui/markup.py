@@ -38,7 +38,9 @@ def pixels(image: NDArray[np.uint8], alt: str, side: int) -> str:
 
 def figure(image: NDArray[np.uint8], caption: str, side: int) -> str:
     """A picture in pixels with a caption that says what to see in it, which is also its description."""
-    return f'<figure class="lp-figure">{pixels(image, caption, side)}<figcaption>{escape(caption)}</figcaption></figure>'
+    return (
+        f'<figure class="lp-figure">{pixels(image, caption, side)}<figcaption>{escape(caption)}</figcaption></figure>'
+    )
 
 
 def doubt(result: Answer) -> str:
@@ -73,7 +75,9 @@ def bars(result: Answer, colour: str) -> str:
         f"<span>{percent(float(p))}</span></div>"
         for label, p in enumerate(result.probabilities)
     )
-    return f'<div class="lp-bars" role="group" aria-label="Probability of each class" style="--net:{colour}">{rows}</div>'
+    return (
+        f'<div class="lp-bars" role="group" aria-label="Probability of each class" style="--net:{colour}">{rows}</div>'
+    )
 
 
 def card(title: str, character: str, colour: str, result: Answer) -> str:
@@ -158,7 +162,8 @@ def tiles(values: NDArray[np.float32], columns: int, side: int, name: str) -> st
     """A layer's maps (channels, height, width) in a block of `columns`, each `side` CSS pixels, on one scale."""
     scale = scale_for(values)
     images = "".join(
-        f'<img class="lp-pixels" src="{data_uri(coloured(one, scale))}" alt="" style="width:{side}px">' for one in values
+        f'<img class="lp-pixels" src="{data_uri(coloured(one, scale))}" alt="" style="width:{side}px">'
+        for one in values
     )
     low, high = number(float(values.min())), number(float(values.max()))
     alt = f"{len(values)} feature maps of {name}, values from {low} to {high}"
@@ -167,7 +172,9 @@ def tiles(values: NDArray[np.float32], columns: int, side: int, name: str) -> st
 
 def ledger_table(rows: list[dict[str, Any]], parameters: int, connections: int) -> str:
     """A network's ledger as a table, with a bar for each layer's share of the parameters."""
-    head = "".join(f'<th scope="col"><abbr title="{escape(why)}">{escape(what)}</abbr></th>' for what, why in _LEDGER_HEAD)
+    head = "".join(
+        f'<th scope="col"><abbr title="{escape(why)}">{escape(what)}</abbr></th>' for what, why in _LEDGER_HEAD
+    )
     body = "".join(_ledger_row(row, max(parameters, 1)) for row in rows)
     foot = (
         f'<tr><th scope="row" colspan="4">Total</th><td>{parameters:,}</td><td></td><td>{connections:,}</td>'

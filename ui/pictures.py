@@ -53,7 +53,8 @@ def coloured(values: NDArray[np.float32], scale: Scale) -> NDArray[np.uint8]:
     """The values (height, width) as colours (height, width, 3)."""
     span = max(scale.high - scale.low, 1e-12)
     index = np.clip((values - scale.low) / span * 255, 0, 255).round().astype(np.uint8)
-    return scale.ramp[index]
+    colours: NDArray[np.uint8] = scale.ramp[index]
+    return colours
 
 
 def data_uri(pixels: NDArray[np.uint8]) -> str:

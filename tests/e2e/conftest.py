@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from lenet_core.strokes import Strokes
 from tests.conftest import CHROMIUM_FLAGS, chromium_path, missing
 from tests.pens import CANVAS
 
@@ -49,7 +50,7 @@ class DrawPage:
         expect(self.answer.or_(self.empty)).to_be_visible()
         return self
 
-    def stroke(self, strokes: list[list[list[float]]], size: float = 1.0) -> None:
+    def stroke(self, strokes: Strokes, size: float = 1.0) -> None:
         """Draws strokes given on a 280 x 280 field, by mouse, at `size` times the canvas."""
         box = self.canvas.bounding_box()
         assert box is not None

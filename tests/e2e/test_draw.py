@@ -12,9 +12,9 @@ from tests.conftest import Server
 from tests.e2e.conftest import DrawPage
 from tests.pens import pen_digits
 
-SEVEN = [[[60.0, 60.0], [120.0, 58.0], [200.0, 60.0], [170.0, 120.0], [140.0, 180.0], [120.0, 230.0]]]
-ONE = [[[140.0, 50.0], [140.0, 110.0], [139.0, 170.0], [140.0, 230.0]]]
-BAR = [[[120.0, 145.0], [150.0, 144.0], [185.0, 145.0]]]
+SEVEN = [[(60.0, 60.0), (120.0, 58.0), (200.0, 60.0), (170.0, 120.0), (140.0, 180.0), (120.0, 230.0)]]
+ONE = [[(140.0, 50.0), (140.0, 110.0), (139.0, 170.0), (140.0, 230.0)]]
+BAR = [[(120.0, 145.0), (150.0, 144.0), (185.0, 145.0)]]
 
 
 def test_real_pen_digits_are_read(draw_page: DrawPage, pen_strokes: Path) -> None:
@@ -44,7 +44,7 @@ def test_size_and_place_do_not_matter(draw_page: DrawPage) -> None:
 def test_a_dot_is_not_a_digit(draw_page: DrawPage) -> None:
     draw_page.open()
     expect(draw_page.empty).to_have_text("Draw a digit")
-    draw_page.stroke([[[140.0, 140.0], [146.0, 144.0]]])
+    draw_page.stroke([[(140.0, 140.0), (146.0, 144.0)]])
     draw_page.page.wait_for_url(re.compile("drawing="))
     expect(draw_page.empty).to_have_text("Draw a digit")
     expect(draw_page.answer).to_have_count(0)
@@ -187,7 +187,9 @@ def test_touch_draws(browser: Browser, server: Server) -> None:
     phone = DrawPage(context.new_page(), server.url).open()
     phone.canvas.scroll_into_view_if_needed()
     box = phone.canvas.bounding_box()
-    assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
     session = context.new_cdp_session(phone.page)
     scale = box["width"] / 280
     points = [{"x": box["x"] + x * scale, "y": box["y"] + y * scale} for x, y in SEVEN[0]]

@@ -1,0 +1,51 @@
+# `make run` and `make test` do all the set-up there is; the rest is for working on the project.
+
+PYTHON3 ?= python3
+VENV ?= .venv
+PYTHON = $(VENV)/bin/python
+
+.PHONY: run test slow lint types contract check checkpoints benchmarks pictures
+
+run: $(VENV)/run
+	$(PYTHON) -m streamlit run app.py
+
+test: $(VENV)/test
+	$(PYTHON) -m pytest
+
+slow: $(VENV)/test  ## what CI does not wait for
+	$(PYTHON) -m pytest -m slow
+
+lint: $(VENV)/test
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: $(VENV)/test
+	$(PYTHON) -m mypy
+
+contract: $(VENV)/test
+	$(VENV)/bin/lint-imports
+
+check: lint types contract test
+
+checkpoints: $(VENV)/test  ## trains the bundled networks anew, half an hour on two cores
+	$(PYTHON) -m benchmarks.make_checkpoints runs/checkpoints
+
+benchmarks: $(VENV)/test  ## on an idle machine
+	$(PYTHON) -m benchmarks.startup
+	$(PYTHON) -m benchmarks.draw_latency
+
+pictures: $(VENV)/test
+	$(PYTHON) -m benchmarks.pictures
+
+$(PYTHON):
+	@$(PYTHON3) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON3=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON3) -m venv $(VENV)
+
+$(VENV)/run: requirements.txt | $(PYTHON)
+	$(PYTHON) -m pip install -r requirements.txt
+	touch $@
+
+$(VENV)/test: requirements.txt requirements-dev.txt | $(PYTHON)
+	$(PYTHON) -m pip install -r requirements-dev.txt
+	touch $@
