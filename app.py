@@ -69,7 +69,7 @@ def _picture() -> None:
 def _ledger() -> None:
     st.subheader("The ledger: what every layer costs", anchor=False)
     index = PRESETS.index(links.wanted("preset", PRESETS, _FIRST_PRESET))
-    name = st.selectbox("Network", PRESETS, index=index, width=220)
+    name = st.selectbox("Network", PRESETS, index=index, key="preset_choice", width=220)
     links.remember("preset", name, _FIRST_PRESET)
     arch = preset(name)
     st.html(markup.ledger_table(ledger(arch), arch.parameters, arch.connections))

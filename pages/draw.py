@@ -28,9 +28,10 @@ def _choose(known: list[Network]) -> Network:
     """The network that answers first; the choice stands in the link."""
     keys = [network.key for network in known]
     chosen = st.selectbox(
-        "Network",
+        "Answered by",
         known,
         index=keys.index(links.wanted("net", keys, keys[0])),
+        key="network",
         format_func=lambda network: f"{network.title} ({network.character})",
     )
     links.remember("net", chosen.key, keys[0])
@@ -62,7 +63,7 @@ def _answer(network: Network, answer: Answer, strokes: int) -> None:
     )
 
 
-def _steps(strokes: Strokes, digit: Digit) -> None:
+def _steps(digit: Digit) -> None:
     """The pictures between the pen and the network."""
     left, top, right, bottom = digit.box
     row, column = digit.centre_of_mass
@@ -83,35 +84,41 @@ def _steps(strokes: Strokes, digit: Digit) -> None:
     st.html(f'<div class="lp-row">{"".join(figures)}</div>')
 
 
+_WHAT_TO_SEE = (
+    ("First layer", 132, "Each map is bright where its own small kernel finds its stroke or edge in your digit."),
+    ("Second layer", 78, "Each map combines several of the first layer's: corners, ends and curves, seen more coarsely."),
+)
+
+
 def _feature_maps(network: Network, answer: Answer) -> None:
     loaded = cache.checkpoint(network)
-    convolutions = [layer.name for layer in loaded.architecture.layers if layer.kind == "convolution"][:2]
-    words = ("First", "Second")
-    columns = st.columns([2, 3], gap="large")
-    for word, name, side, column in zip(words, convolutions, (132, 78), columns, strict=False):
-        values = answer.layers[f"{name}_act"]
+    convolutions = [layer.name for layer in loaded.architecture.layers if layer.kind == "convolution"]
+    columns = st.columns([2, 3], gap="medium")
+    for (title, side, says), name, column in zip(_WHAT_TO_SEE, convolutions, columns, strict=False):
         with column:
-            st.subheader(f"{word} layer, {name.upper()}", anchor=False)
-            st.html(markup.maps(name.upper(), values, side))
+            st.subheader(f"{title}, {name.upper()}", anchor=False)
+            st.html(markup.maps(name.upper(), answer.layers[f"{name}_act"], side, says))
 
 
 @st.fragment
 def room() -> None:
     """The page below its title, made anew at each stroke."""
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([2, 3], gap="medium")
     with left:
         strokes = canvas.draw()
     digit = _digit(strokes)
     with right:
+        place = st.container()
         known = networks()
         first = _choose(known)
         answers = _ask(known, digit)
         if digit is None:
-            st.html(markup.empty("Draw a digit", "One digit from 0 to 9, as large as you like. Or place one."))
+            place.html(markup.empty("Draw a digit", "One digit from 0 to 9, as large as you like. Or place one."))
             return
         if first.key not in answers:
             return
-        _answer(first, answers[first.key], len(strokes))
+        with place:
+            _answer(first, answers[first.key], len(strokes))
         others = [
             markup.card(network.title, network.character, network.colour, answers[network.key])
             for network in known
@@ -120,7 +127,7 @@ def room() -> None:
         st.html(markup.cards(others))
     _feature_maps(first, answers[first.key])
     with st.expander("From your pen to the network's pixels"):
-        _steps(strokes, digit)
+        _steps(digit)
 
 
 layout.begin("draw")

@@ -97,8 +97,11 @@ def cards(items: list[str]) -> str:
     return f'<div class="lp-cards">{"".join(items)}</div>'
 
 
-def maps(name: str, values: NDArray[np.float32], side: int) -> str:
-    """All feature maps (channels, height, width) of a layer, on one colour scale that is shown."""
+def maps(name: str, values: NDArray[np.float32], side: int, says: str) -> str:
+    """All feature maps (channels, height, width) of a layer, on one colour scale that is shown.
+
+    `says` tells what to see in them.
+    """
     scale = scale_for(values)
     images = "".join(
         f'<img class="lp-pixels" src="{data_uri(coloured(one, scale))}" style="width:{side}px" '
@@ -107,7 +110,8 @@ def maps(name: str, values: NDArray[np.float32], side: int) -> str:
         f'from {number(float(one.min()))} to {number(float(one.max()))}">'
         for index, one in enumerate(values)
     )
-    return f'<div class="lp-maps">{images}</div>{scale_bar(scale, shape_text(values.shape))}'
+    bar = scale_bar(scale, shape_text(values.shape))
+    return f'<p class="lp-quiet">{escape(says)}</p><div class="lp-maps">{images}</div>{bar}'
 
 
 def scale_bar(scale: Scale, shape: str) -> str:

@@ -1,0 +1,59 @@
+"""Takes the README's pictures of every page: light, dark, and at a phone's width.
+
+    python -m benchmarks.pictures
+
+Draws a digit of the Draw page's own samples, so that it needs no data beside the project.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from lenet_core.strokes import to_link
+from tests.conftest import CHROMIUM_FLAGS, ROOT, chromium_path, serve
+from ui.sample_strokes import sample_strokes
+
+FOLDER = ROOT / "assets" / "pictures"
+_MODES = {
+    "light": {"viewport": {"width": 1366, "height": 900}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1366, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+_SIZE = 336
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    pages = {"home": "", "draw": f"draw?drawing={to_link(sample_strokes('5', _SIZE), _SIZE)}"}
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        process, url = serve(Path(folder) / "data", Path(folder) / "log")
+        try:
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
+            for name, path in pages.items():
+                for mode in _MODES:
+                    take(browser, f"{url}/{path}", mode, FOLDER / f"{name}-{mode}.png")
+            browser.close()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def take(browser: Browser, url: str, mode: str, path: Path) -> None:
+    context = browser.new_context(**_MODES[mode])
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator(".lp-best").first).to_be_visible(timeout=30_000)
+    page.wait_for_timeout(3500)  # the layers of Home arrive one after the other
+    picture = Image.open(io.BytesIO(page.screenshot()))
+    picture.convert("RGB").quantize(128).save(path, optimize=True)  # a quarter of the size, for a repository
+    context.close()
+    print(path.relative_to(ROOT), f"{path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What the project promises of itself: safe settings, arrows that point down, documents that are true."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.pens import CANVAS, PEN_WIDTH
+
+CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("server", "address", "127.0.0.1"),
+        ("server", "headless", True),
+        ("server", "showEmailPrompt", False),
+        ("server", "maxUploadSize", 5),
+        ("server", "enableStaticServing", False),
+        ("server", "enableXsrfProtection", True),
+        ("server", "fileWatcherType", "none"),
+        ("browser", "gatherUsageStats", False),
+        ("client", "showErrorDetails", "none"),
+        ("client", "showSidebarNavigation", False),
+        ("runner", "postScriptGC", False),
+    ],
+)
+def test_shipped_settings_are_safe(section: str, name: str, value: object) -> None:
+    assert CONFIG[section][name] == value
+
+
+def test_streamlit_knows_every_setting() -> None:
+    """A setting that Streamlit dropped or renamed would be ignored without a word."""
+    from streamlit import config
+
+    known = set(config._config_options_template)
+    settings = {f"{section}.{name}" for section in ("server", "browser", "client", "runner") for name in CONFIG[section]}
+    assert settings <= known
+
+
+def imports(path: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+def test_the_front_page_imports_no_other_page_and_no_torch() -> None:
+    assert not imports("app.py") & {"pages", "torch", "torchvision"}
+
+
+def test_only_one_file_touches_each_of_streamlits_stores() -> None:
+    sources = {path: path.read_text() for path in [ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("ui/**/*.py")]}
+    for name, owner in (("st.session_state", "state.py"), ("@st.cache_", "cache.py"), ("import st_canvas", "canvas.py")):
+        assert [path.name for path, text in sources.items() if name in text] == [owner]
+
+
+def test_every_page_begins_with_the_shared_layout() -> None:
+    for path in [ROOT / "app.py", *ROOT.glob("pages/[!_]*.py")]:
+        assert "layout.begin(" in path.read_text(), path.name
+
+
+def test_the_benchmarks_pen_is_the_canvass() -> None:
+    source = (ROOT / "ui" / "canvas.py").read_text()
+    size, pen = (int(re.search(rf"^{name} = (\d+)", source, re.M)[1]) for name in ("SIZE", "PEN"))  # type: ignore[index]
+    assert round(pen / size * CANVAS) == PEN_WIDTH
+
+
+def test_every_requirement_is_accounted_for() -> None:
+    """Each package in a requirements file has its line in CONTRIBUTING."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for file in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / file).read_text().splitlines():
+            if line and line[0].isalpha():
+                name = re.split(r"[<>=]", line)[0]
+                assert f"`{name}`" in text, name
+
+
+def test_every_command_in_the_readme_exists() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", readme, re.M)) != set()
+    for groups in re.findall(r"(?:`|^)make ([a-z]+)", readme, re.M):
+        assert groups in targets
+    for module in re.findall(r"python -m (benchmarks\.[a-z_]+)", readme):
+        assert (ROOT / (module.replace(".", "/") + ".py")).exists(), module
+    for link in re.findall(r"\]\(([^)#:]+)\)", readme):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_readmes_accuracies_are_those_of_the_checkpoints() -> None:
+    """The table in the README is the one that was written when the checkpoints were made."""
+    readme = (ROOT / "README.md").read_text()
+    rows = [line for line in (ROOT / "assets/checkpoints/README.md").read_text().splitlines() if line.startswith("| `")]
+    assert len(rows) == 5
+    for row in rows:
+        cells = [cell.strip() for cell in row.split("|")]
+        assert f"{cells[1]}" in readme
+        assert cells[6].split(" (")[0] in readme, cells[6]
