@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -19,7 +20,7 @@ from tests.conftest import CHROMIUM_FLAGS, ROOT, chromium_path, serve
 from ui.sample_strokes import sample_strokes
 
 FOLDER = ROOT / "assets" / "pictures"
-_MODES = {
+_MODES: dict[str, dict[str, Any]] = {
     "light": {"viewport": {"width": 1366, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1366, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},

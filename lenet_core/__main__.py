@@ -10,10 +10,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenet_core.architecture import ledger, shape_text
 from lenet_core.errors import LenetError
 from lenet_core.presets import PRESETS, preset
+
+if TYPE_CHECKING:
+    from lenet_core.train import Epoch
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,6 +126,7 @@ def _ledger(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     import torch
+    from tqdm import tqdm
 
     from lenet_core.checkpoint import Checkpoint, save_checkpoint
     from lenet_core.data import load
@@ -143,12 +148,14 @@ def _train(options: argparse.Namespace) -> None:
     data, test = load(recipe.data, train=True), load(recipe.data, train=False)
     net = build(recipe.architecture, seed=recipe.seed)
     print(f"{recipe.name}: {recipe.epochs} epochs on {data.title}, seed {recipe.seed}, {device_title(device)}")
-    started, bar = time.perf_counter(), _Bar(recipe.epochs)
-    for event in fit(net, recipe, data, device):
-        if isinstance(event, Epoch):
-            bar.line(event)
-        else:
-            bar.show(event.epoch, event.step, event.total_steps)
+    started = time.perf_counter()
+    with tqdm(unit="batch", disable=None, leave=False) as bar:  # silent where nobody looks
+        for event in fit(net, recipe, data, device):
+            if isinstance(event, Epoch):
+                bar.write(_epoch_line(event, recipe.epochs))
+            else:
+                bar.total = event.total_steps
+                bar.update()
     seconds = time.perf_counter() - started
     result = evaluate(net, test, recipe.architecture.input_shape)
     low, high = result.interval
@@ -170,32 +177,9 @@ def _train(options: argparse.Namespace) -> None:
     print(path)
 
 
-class _Bar:
-    """A progress bar on a terminal; elsewhere one line for each epoch."""
-
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
-        self.live = sys.stderr.isatty()
-        self.started = self.shown = time.perf_counter()
-
-    def show(self, epoch: int, step: int, total_steps: int) -> None:
-        now = time.perf_counter()
-        if not self.live or now - self.shown < 0.1:
-            return
-        self.shown = now
-        left = (now - self.started) / step * (total_steps - step)
-        filled = round(30 * step / total_steps)
-        text = f"epoch {epoch + 1}/{self.epochs} [{'#' * filled:-<30}] {step / total_steps:4.0%}, {left:.0f} s left"
-        print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
-
-    def line(self, epoch: object) -> None:
-        from lenet_core.train import Epoch
-
-        assert isinstance(epoch, Epoch)
-        if self.live:
-            print("\r\033[K", end="", file=sys.stderr)
-        held_out = "" if epoch.validation_accuracy is None else f", validation {epoch.validation_accuracy:.2%}"
-        print(f"epoch {epoch.epoch + 1}/{self.epochs}: loss {epoch.loss:.4f}{held_out}, {epoch.seconds:.1f} s")
+def _epoch_line(epoch: Epoch, epochs: int) -> str:
+    held_out = "" if epoch.validation_accuracy is None else f", validation {epoch.validation_accuracy:.2%}"
+    return f"epoch {epoch.epoch + 1}/{epochs}: loss {epoch.loss:.4f}{held_out}, {epoch.seconds:.1f} s"
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -86,7 +86,7 @@ def _steps(digit: Digit) -> None:
 
 _WHAT_TO_SEE = (
     ("First layer", 132, "Each map is bright where its own small kernel finds its stroke or edge in your digit."),
-    ("Second layer", 78, "Each map combines several of the first layer's: corners, ends and curves, seen more coarsely."),
+    ("Second layer", 78, "Each map combines several of the first layer's, more coarsely: corners, ends and curves."),
 )
 
 

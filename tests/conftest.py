@@ -83,7 +83,8 @@ def free_port() -> int:
 def serve(data: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Starts the app as the README does, on a free port; returns when it answers."""
     port = free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    options = ["--server.port", str(port), "--server.headless", "true"]  # headless: no browser of the user's opens
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-from lenet_core.strokes import Stroke, Strokes, from_link, to_link
+from lenet_core.strokes import MAX_POINTS, MAX_STROKES, Stroke, Strokes, from_link, to_link
 from ui import state
 from ui.components.canvas_dress import canvas_dress
 from ui.links import remember
@@ -21,6 +21,7 @@ SIZE = 336  # pixels on a side: 12 for each of the network's 28
 PEN = 22  # pixels; the network's picture is inked anew in proportion to the drawing
 MIN_EXTENT = SIZE / 10  # a shorter drawing is a dot, not a digit
 _KEY, _SAMPLE_KEY, _PARAMETER = "canvas", "sample", "drawing"
+_LONGEST_LINK = 4000  # characters; the address of an ordinary digit has some 200
 _NAME = (
     "Drawing area: draw one digit with mouse, pen or finger. Without one of these, choose a digit under Place a digit."
 )
@@ -40,7 +41,8 @@ def draw() -> Strokes:
     )
     _receive(drawing, result.json_data or {})
     _controls(drawing)
-    remember(_PARAMETER, to_link(drawing.strokes, SIZE) if drawing.strokes else "")
+    link = to_link(drawing.strokes, SIZE) if drawing.strokes else ""
+    remember(_PARAMETER, link if len(link) <= _LONGEST_LINK else "")
     return drawing.strokes
 
 
@@ -50,7 +52,7 @@ def _receive(drawing: state.Drawing, sent: Mapping[str, Any]) -> None:
     if objects == drawing.received:
         return
     drawing.received = objects
-    strokes = [_points(item["path"]) for item in objects if item.get("path")]
+    strokes = [_points(item["path"])[:MAX_POINTS] for item in objects[:MAX_STROKES] if item.get("path")]
     if to_link(strokes, SIZE) not in (to_link(drawing.strokes, SIZE), to_link(drawing.loaded, SIZE)):
         drawing.add(strokes)
 
