@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import os
 import re
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,9 +116,9 @@ def _load_sample(train: bool) -> tuple[Tensor, Tensor]:
 def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
     kind = _torchvision_class(info.torchvision_name)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # download=True unpacks and checks what is there, and asks the network for the rest alone.
-        data = kind(str(folder), train=train, download=True)
+        with _writable(folder, info.torchvision_name) as place:
+            # download=True unpacks and checks what is there, and asks the network for the rest alone.
+            data = kind(str(place), train=train, download=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
         # The readers raise whatever a wrong byte leads to; the reason is kept in the message.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -126,6 +130,21 @@ def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor
     images = torch.as_tensor(data.data)
     images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
     return images, torch.as_tensor(data.targets, dtype=torch.int64)
+
+
+@contextmanager
+def _writable(folder: Path, name: str) -> Iterator[Path]:
+    """The folder, or for one that is shared read-only a passing copy, which torchvision can unpack in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    raw = Path(name) / "raw"
+    if not (folder / raw).exists() or os.access(folder / raw, os.W_OK):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / raw).mkdir(parents=True)
+        for file in (folder / raw).iterdir():
+            shutil.copyfile(file, Path(place) / raw / file.name)
+        yield Path(place)
 
 
 def _torchvision_class(name: str) -> Callable[..., Any]:

@@ -20,7 +20,7 @@ from ui.sample_strokes import SAMPLES, sample_strokes
 SIZE = 336  # pixels on a side: 12 for each of the network's 28
 PEN = 22  # pixels; the network's picture is inked anew in proportion to the drawing
 MIN_EXTENT = SIZE / 10  # a shorter drawing is a dot, not a digit
-_KEY, _SAMPLE_KEY, _PARAMETER = "canvas", "sample", "drawing"
+_KEY, _PARAMETER = "canvas", "drawing"
 _LONGEST_LINK = 4000  # characters; the address of an ordinary digit has some 200
 _NAME = (
     "Drawing area: draw one digit with mouse, pen or finger. Without one of these, choose a digit under Place a digit."
@@ -30,16 +30,16 @@ _NAME = (
 def draw() -> Strokes:
     """Shows the canvas with its buttons, and returns the strokes on it in canvas pixels."""
     drawing = state.drawing(from_link(st.query_params.get(_PARAMETER, ""), SIZE), _KEY)
-    result = st_canvas(
+    _receive(drawing, state.sent_by(_KEY))
+    st_canvas(
         stroke_width=PEN,
         stroke_color="#ffffff",
         background_color="#000000",
         width=SIZE,
         height=SIZE,
-        initial_drawing={"objects": [_path(stroke) for stroke in drawing.loaded], "version": drawing.version},
+        initial_drawing={"objects": [_path(stroke) for stroke in drawing.loads[-1]], "version": drawing.version},
         key=_KEY,
     )
-    _receive(drawing, result.json_data or {})
     _controls(drawing)
     link = to_link(drawing.strokes, SIZE) if drawing.strokes else ""
     remember(_PARAMETER, link if len(link) <= _LONGEST_LINK else "")
@@ -47,14 +47,21 @@ def draw() -> Strokes:
 
 
 def _receive(drawing: state.Drawing, sent: Mapping[str, Any]) -> None:
-    """Takes a new stroke into the history; what the canvas was told to show is not one."""
+    """Takes what was drawn into the history."""
     objects = sent.get("objects", [])
     if objects == drawing.received:
         return
     drawing.received = objects
     strokes = [_points(item["path"])[:MAX_POINTS] for item in objects[:MAX_STROKES] if item.get("path")]
-    if to_link(strokes, SIZE) not in (to_link(drawing.strokes, SIZE), to_link(drawing.loaded, SIZE)):
-        drawing.add(strokes)
+    link = to_link(strokes, SIZE)
+    if link == to_link(drawing.strokes, SIZE):
+        return
+    if link in [to_link(loaded, SIZE) for loaded in drawing.loads]:
+        drawing.load()  # the canvas shows an older step, because two of its messages crossed one of ours
+        return
+    # Strokes in quick succession come in one message; each is a step of its own to undo.
+    for count in range(min(len(drawing.strokes) + 1, len(strokes)), len(strokes) + 1):
+        drawing.add(strokes[:count])
 
 
 def _controls(drawing: state.Drawing) -> None:
@@ -72,13 +79,10 @@ def _controls(drawing: state.Drawing) -> None:
             on_click=drawing.replace, args=([],),
         )  # fmt: skip
         canvas_dress(_NAME)  # takes no room here
-
-    def place() -> None:
-        digit = state.take_choice(_SAMPLE_KEY)
-        if digit is not None:
-            drawing.replace(sample_strokes(digit, SIZE))
-
-    st.pills("Or place a digit", SAMPLES, key=_SAMPLE_KEY, on_change=place)
+    st.caption("Or place a digit")
+    with st.container(horizontal=True, gap="xxsmall", key="place_a_digit"):
+        for digit in SAMPLES:
+            st.button(digit, on_click=lambda digit=digit: drawing.replace(sample_strokes(digit, SIZE)))
 
 
 def _path(stroke: Stroke) -> dict[str, Any]:

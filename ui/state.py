@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import streamlit as st
 
 from lenet_core.strokes import Strokes
 
 _MAX_STEPS = 100
+_MAX_LOADS = 20  # messages that can still be under way
 
 
 @dataclass
 class Drawing:
     """The visitor's drawing and its history.
 
-    `loaded` are the strokes that the canvas was last told to show, `version` counts how often it was
-    told. `received` is what the canvas sent last, so that an old message is not taken for a new stroke.
+    `loads` are the strokes that the canvas was told to show, the latest last, and `version` counts how
+    often it was told: it answers each with a message that is no new stroke. `received` is what it sent
+    last, so that an old message is not taken for a new one.
     """
 
     history: list[Strokes] = field(default_factory=lambda: [[]])
     position: int = 0
-    loaded: Strokes = field(default_factory=list)
+    loads: list[Strokes] = field(default_factory=lambda: [[]])
     version: int = 0
     received: object = None
 
@@ -48,7 +52,7 @@ class Drawing:
 
     def load(self) -> None:
         """Tells the canvas to show the present step."""
-        self.loaded = self.strokes
+        self.loads = [*self.loads[-_MAX_LOADS:], self.strokes]
         self.version += 1
 
     def replace(self, strokes: Strokes) -> None:
@@ -78,8 +82,7 @@ def drawing(first: Strokes, canvas_key: str) -> Drawing:
     return kept
 
 
-def take_choice(key: str) -> str | None:
-    """What was chosen in the widget of that key, which is then free to be chosen again."""
-    choice: str | None = st.session_state.get(key)
-    st.session_state[key] = None
-    return choice
+def sent_by(canvas_key: str) -> Mapping[str, Any]:
+    """The drawing that the canvas of that key sent last, in its own form; empty before it sends one."""
+    component: Mapping[str, Any] = st.session_state.get(canvas_key) or {}
+    return (component.get("drawing") or {}).get("raw") or {}

@@ -71,7 +71,7 @@ class DrawPage:
 
     def button(self, name: str) -> None:
         """Presses one of the buttons under the canvas."""
-        self.page.get_by_role("button", name=name).click()
+        self.page.get_by_role("button", name=name, exact=len(name) == 1).click()
 
 
 @pytest.fixture

@@ -82,8 +82,7 @@ def test_undo_by_keyboard(draw_page: DrawPage) -> None:
 def test_a_digit_is_placed_by_keyboard_alone(draw_page: DrawPage) -> None:
     draw_page.open()
     for digit in "358":
-        choice = draw_page.page.get_by_role("radio", name=digit, exact=True)
-        choice.focus()
+        draw_page.page.get_by_role("button", name=digit, exact=True).focus()
         draw_page.page.keyboard.press("Enter")
         expect(draw_page.answer).to_have_text(digit)
 
@@ -91,8 +90,26 @@ def test_a_digit_is_placed_by_keyboard_alone(draw_page: DrawPage) -> None:
 def test_every_sample_is_read(draw_page: DrawPage) -> None:
     draw_page.open()
     for digit in "0123456789":
-        draw_page.page.get_by_role("radio", name=digit, exact=True).click()
+        draw_page.button(digit)
         expect(draw_page.answer).to_have_text(digit)
+
+
+def test_hurried_clicks_end_at_the_last(draw_page: DrawPage) -> None:
+    draw_page.open()
+    for digit in "0123456789":
+        draw_page.button(digit)
+    expect(draw_page.answer).to_have_text("9")
+
+
+def test_hurried_strokes_are_undone_one_by_one(draw_page: DrawPage) -> None:
+    draw_page.open()
+    draw_page.stroke(SEVEN)
+    draw_page.stroke(BAR)
+    draw_page.stroke(ONE)
+    draw_page.read(3)
+    for left in (2, 1):
+        draw_page.button("Undo")
+        draw_page.read(left)
 
 
 def test_a_drawing_survives_reload_page_turn_and_a_link(draw_page: DrawPage, browser: Browser) -> None:
