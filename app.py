@@ -19,6 +19,7 @@ _SAYS = {
     "subsampling": "Each 2x2 square becomes its sum, weighted and squashed: the place matters less.",
     "dense": "Each unit weighs all units before it.",
 }
+_F6_SAYS = "Its 84 units were trained to look like the answer, as a 7x12 picture."
 
 
 def _body(layer: Layer, values: np.ndarray) -> tuple[str, int]:
@@ -48,7 +49,8 @@ def _digit_through(network: Network, digit: int) -> None:
             values = answer.layers.get(f"{layer.name}_act", answer.layers[layer.name])
             body, width = _body(layer, values)
             name, shape = layer.name.upper(), shape_text(layer.output_shape)
-            stages.append(markup.stage(name, shape, _SAYS[layer.kind], body, width, len(stages)))
+            says = _F6_SAYS if (layer.name, loaded.architecture.head) == ("f6", "rbf") else _SAYS[layer.kind]
+            stages.append(markup.stage(name, shape, says, body, width, len(stages)))
     bars = markup.bars(answer, network.colour)
     says = f"The largest wins: {answer.name(answer.label)}."
     stages.append(markup.stage("Output", shape_text(answer.probabilities.shape), says, bars, 150, len(stages)))

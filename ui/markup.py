@@ -170,8 +170,12 @@ def tiles(values: NDArray[np.float32], columns: int, side: int, name: str) -> st
         for one in values
     )
     low, high = number(float(values.min())), number(float(values.max()))
-    alt = f"{len(values)} feature maps of {name}, values from {low} to {high}"
-    return f'<div class="lp-tiles" role="img" aria-label="{escape(alt)}" style="--columns:{columns}">{images}</div>'
+    alt = f"{name}: {shape_text(values.shape)} values from {low} to {high}"
+    return (
+        f'<div class="lp-tiles" role="img" aria-label="{escape(alt)}" style="--columns:{columns}">{images}</div>'
+        f'<div class="lp-range"><span>{number(scale.low)}</span>'
+        f'<span style="background:{ramp_css(scale)}"></span><span>{number(scale.high)}</span></div>'
+    )
 
 
 def ledger_table(rows: list[dict[str, Any]], parameters: int, connections: int) -> str:
