@@ -189,8 +189,9 @@ def _evaluate(options: argparse.Namespace) -> None:
     from lenet_core.evaluate import evaluate
 
     checkpoint = load_checkpoint(options.checkpoint)
-    name = options.data or checkpoint.training.get("recipe", {}).get("data")
-    if name is None:
+    recipe = checkpoint.training.get("recipe")
+    name = options.data or (recipe.get("data") if isinstance(recipe, dict) else None)
+    if not isinstance(name, str):
         raise ValueError("The checkpoint does not say what it was trained on; name a data set with --data.")
     data = load(name, train=False)
     net = checkpoint.net.to(pick_device(options.device))

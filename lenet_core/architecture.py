@@ -9,12 +9,14 @@ alone and imports no PyTorch, so a page can show a ledger before PyTorch has loa
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 Shape = tuple[int, ...]
+shorten = reprlib.repr  # a value in a message: its beginning, however long or deep it is
 
 ACTIVATIONS = ("sigmoid", "tanh", "scaled-tanh", "relu", "leaky-relu", "elu", "gelu", "identity")
 POOLINGS = ("average", "max", "subsampling")
@@ -159,19 +161,22 @@ class Architecture:
             ValueError: a field is missing, unknown, of a wrong type or out of its range.
         """
         if not isinstance(description, Mapping):
-            raise ValueError(f"An architecture is an object with named fields, not {description!r:.60}.")
+            raise ValueError(f"An architecture is an object with named fields, not {shorten(description)}.")
         fields = dict(description)
         try:
-            convs = fields.get("convs", ())
-            if len(convs) > MAX_DEPTH:
-                raise ValueError(f"{len(convs)} convolutions are more than the limit of {MAX_DEPTH}.")
+            convs = fields["convs"]
+            if not isinstance(convs, (list, tuple)) or len(convs) > MAX_DEPTH:
+                raise ValueError(f"convs must be a list of at most {MAX_DEPTH} convolutions, not {shorten(convs)}.")
             fields["convs"] = tuple(Conv(**{**conv, "table": _freeze(conv.get("table"))}) for conv in convs)
             for name in ("input_shape", "dense", "input_range"):
                 if name in fields:
                     fields[name] = _freeze(fields[name])
             return cls(**fields)
+        except KeyError as error:
+            raise ValueError(f"This is not an architecture: {error} is missing.") from error
         except (TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(f"This is not an architecture: {error}.") from error
+            reason = " ".join(str(error).split())[:200]  # it may quote a name from the file
+            raise ValueError(f"This is not an architecture: {reason}.") from error
 
 
 def _freeze(value: Any) -> Any:
@@ -185,6 +190,9 @@ def _change_convs(convs: Sequence[Conv], changes: Mapping[str, Any]) -> tuple[Co
         if isinstance(value, (tuple, list)) and (key != "table" or _is_list_of_tables(value))
     }
     count = max((len(value) for value in per_layer.values()), default=len(convs))
+    for key, value in per_layer.items():
+        if count and not value:
+            raise ValueError(f"{key} needs a value for each of the {count} convolutions, or one for all.")
     if not convs and count:
         convs = (Conv(channels=6),)
     grown = [convs[min(index, len(convs) - 1)] for index in range(count)]
@@ -207,22 +215,22 @@ def _check_number(what: str, value: Any, low: float, high: float, whole: bool = 
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
         number = "a whole number" if whole else "a number"
-        raise ValueError(f"{what} must be {number} from {low:,} to {high:,}, not {value!r:.40}.")
+        raise ValueError(f"{what} must be {number} from {low:,} to {high:,}, not {shorten(value)}.")
 
 
 def _check_choice(what: str, value: Any, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise ValueError(f"{what} must be one of {', '.join(choices)}, not {value!r:.40}.")
+        raise ValueError(f"{what} must be one of {', '.join(choices)}, not {shorten(value)}.")
 
 
 def _check_tuple(what: str, value: Any, low: int, high: int) -> None:
     if not isinstance(value, tuple) or not low <= len(value) <= high:
-        raise ValueError(f"{what} must be a tuple of {low} to {high} values, not {value!r:.40}.")
+        raise ValueError(f"{what} must be a tuple of {low} to {high} values, not {shorten(value)}.")
 
 
 def _check_fields(arch: Architecture) -> None:
-    if not isinstance(arch.name, str) or not 0 < len(arch.name) <= 80:
-        raise ValueError(f"name must be a text of 1 to 80 characters, not {arch.name!r:.100}.")
+    if not isinstance(arch.name, str) or not 0 < len(arch.name) <= 80 or not arch.name.isprintable():
+        raise ValueError(f"name must be a text of 1 to 80 printable characters, not {shorten(arch.name)}.")
     _check_tuple("input_shape", arch.input_shape, 3, 3)
     _check_number("input channels", arch.input_shape[0], 1, 64)
     for side in arch.input_shape[1:]:
@@ -239,7 +247,7 @@ def _check_fields(arch: Architecture) -> None:
     for value in arch.input_range:
         _check_number("input_range", value, -1000, 1000, whole=False)
     if not 0 <= _number("dropout", arch.dropout) < 1:
-        raise ValueError(f"dropout must be a fraction from 0 to below 1, not {arch.dropout!r}.")
+        raise ValueError(f"dropout must be a fraction from 0 to below 1, not {shorten(arch.dropout)}.")
 
 
 def _number(what: str, value: Any) -> float:
@@ -256,7 +264,7 @@ def _check_conv(name: str, conv: Conv, in_channels: int) -> None:
     _check_number(f"{name}: pool", conv.pool, 0, MAX_INPUT_SIZE)
     _check_number(f"{name}: pool_stride", conv.pool_stride, 0, MAX_INPUT_SIZE)
     if not isinstance(conv.normalise, bool):
-        raise ValueError(f"{name}: normalise must be true or false, not {conv.normalise!r:.40}.")
+        raise ValueError(f"{name}: normalise must be true or false, not {shorten(conv.normalise)}.")
     if in_channels % conv.groups or conv.channels % conv.groups:
         raise ValueError(
             f"{name}: {conv.groups} groups must divide both its {in_channels} input and {conv.channels} output maps."
@@ -274,7 +282,7 @@ def _check_table(name: str, conv: Conv, in_channels: int) -> None:
         raise ValueError(f"{name}: its connection table has {rows} rows for {conv.channels} channels.")
     for row in table:
         if not isinstance(row, tuple) or not row or len(set(row)) != len(row):
-            raise ValueError(f"{name}: each row of the table lists different input maps, not {row!r:.40}.")
+            raise ValueError(f"{name}: each row of the table lists different input maps, not {shorten(row)}.")
         for index in row:
             _check_number(f"{name}: the table's input maps", index, 0, in_channels - 1)
 
@@ -406,6 +414,12 @@ def _add_dense(stack: _Stack, name: str, units: int) -> None:
 def _add_head(stack: _Stack, name: str) -> None:
     inputs, classes = stack.shape[0], stack.arch.num_classes
     if stack.arch.head == "rbf":
+        if inputs * classes > MAX_PARAMETERS:
+            raise ValueError(
+                f"{name}: {classes:,} codes of {inputs:,} values are over the limit of {MAX_PARAMETERS:,}."
+            )
+        if inputs < 64 and 2**inputs < classes:
+            raise ValueError(f"{name}: {inputs} units before it have only {2**inputs} codes for {classes} classes.")
         # The codes are fixed, so the layer has connections and no parameters.
         stack.add(name, "rbf", (classes,), connections=inputs * classes, multiply_adds=inputs * classes)
     else:

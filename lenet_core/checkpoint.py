@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from lenet_core.architecture import MAX_PARAMETERS, Architecture
+from lenet_core.architecture import MAX_PARAMETERS, Architecture, shorten
 from lenet_core.errors import CheckpointError
 from lenet_core.layers import build
 from lenet_core.library import SUFFIX
@@ -144,7 +144,7 @@ def read_description(path: str | Path) -> dict[str, Any]:
 def _check_tensors(name: str, tensors: dict[str, torch.Tensor], net: nn.Module) -> None:
     expected = net.state_dict()
     if tensors.keys() != expected.keys():
-        wrong = ", ".join(sorted(tensors.keys() ^ expected.keys())[:4])
+        wrong = ", ".join(map(shorten, sorted(tensors.keys() ^ expected.keys())[:4]))
         raise CheckpointError(f"{name} does not hold the weights of its own architecture: {wrong}.")
     for key, tensor in tensors.items():
         wanted = expected[key]

@@ -119,8 +119,7 @@ def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor
         with _writable(folder, info.torchvision_name) as place:
             # download=True unpacks and checks what is there, and asks the network for the rest alone.
             data = kind(str(place), train=train, download=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        # The readers raise whatever a wrong byte leads to; the reason is kept in the message.
+    except Exception as error:  # the readers raise whatever a wrong byte leads to; the message keeps the reason
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{info.title} could not be read from {folder} or downloaded to it ({reason:.200}). "

@@ -59,10 +59,14 @@ class TableConv2d(nn.Module):
         self.bias = nn.Parameter(torch.empty(len(table)))
         self.register_buffer("out_index", torch.tensor([out for out, _ in pairs]), persistent=False)
         self.register_buffer("in_index", torch.tensor([source for _, source in pairs]), persistent=False)
-        self.fan_in = torch.bincount(self.out_index, minlength=len(table)) * kernel_size**2
-        for index, fan in enumerate(self.fan_in.tolist()):
-            nn.init.uniform_(self.weight.data[self.out_index == index], -(fan**-0.5), fan**-0.5)
-            nn.init.uniform_(self.bias.data[index], -(fan**-0.5), fan**-0.5)
+        self.fan_in = torch.bincount(self.out_index, minlength=len(table)) * float(kernel_size**2)
+        self.start_within(self.fan_in**-0.5)
+
+    def start_within(self, limits: Tensor) -> None:
+        """Draws the weights and biases of each output map evenly from plus to minus its limit (maps,)."""
+        with torch.no_grad():
+            self.weight.uniform_(-1, 1).mul_(limits[self.out_index, None, None])
+            self.bias.uniform_(-1, 1).mul_(limits)
 
     def dense_weight(self) -> Tensor:
         """The kernels as an ordinary (out, in, kernel, kernel) weight, zero where the table is empty."""
@@ -113,10 +117,10 @@ def class_codes(num_classes: int, units: int) -> Tensor:
     probabilities, which the paper names as the alternative (section II.B), always the same ones.
     """
     generator = random.Random(1998)
-    codes = [[generator.choice((-1.0, 1.0)) for _ in range(units)] for _ in range(num_classes)]
-    if units == BITMAP_UNITS:
-        codes[: len(DIGIT_BITMAPS)] = DIGIT_BITMAPS[:num_classes]
-    return torch.tensor(codes)
+    codes = {tuple(bitmap): None for bitmap in DIGIT_BITMAPS[:num_classes]} if units == BITMAP_UNITS else {}
+    while len(codes) < num_classes:  # a dictionary, so that no two classes get the same code
+        codes[tuple(generator.choice((-1.0, 1.0)) for _ in range(units))] = None
+    return torch.tensor(list(codes))
 
 
 _ACTIVATIONS = {
@@ -204,7 +208,4 @@ def _lecun_uniform(module: nn.Module) -> None:
         if module.bias is not None:
             nn.init.uniform_(module.bias, -limit, limit)
     elif isinstance(module, TableConv2d):
-        limits = 2.4 / module.fan_in
-        with torch.no_grad():
-            module.weight.uniform_(-1, 1).mul_(limits[module.out_index, None, None])
-            module.bias.uniform_(-1, 1).mul_(limits)
+        module.start_within(2.4 / module.fan_in)

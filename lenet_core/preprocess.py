@@ -59,6 +59,8 @@ def read_image(source: str | Path | IO[bytes]) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
             image = Image.open(source, formats=FORMATS)
+        if not image.width * image.height:
+            raise ImageError(f"{name} has no pixels ({image.width} x {image.height}); save it again as PNG.")
         if image.width * image.height > MAX_PIXELS:
             raise ImageError(
                 f"{name} has {image.width:,} x {image.height:,} pixels, more than the limit of "
@@ -68,7 +70,9 @@ def read_image(source: str | Path | IO[bytes]) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise whatever a wrong byte leads to; the message keeps the reason
         raise ImageError(f"{name} cannot be read ({error}); save it again as PNG.") from error
 
 
@@ -82,7 +86,9 @@ def grey(picture: Image.Image | NDArray[Any]) -> Floats:
     """
     image = _as_image(picture)
     if max(image.size) > _WORK_SIZE:
-        image = ImageOps.contain(_without_palette(image), (_WORK_SIZE, _WORK_SIZE), Image.Resampling.BOX)
+        shrink = _WORK_SIZE / max(image.size)
+        size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
+        image = _without_palette(image).resize(size, Image.Resampling.BOX)
     if image.mode.startswith(("I", "F")):  # 16-bit and float greys come at any scale
         values = np.asarray(image, dtype=np.float32)
         low, high = float(values.min()), float(values.max())
@@ -129,14 +135,14 @@ def ink_of(light: Floats) -> Floats:
     background, noise = _background(light)
     difference = light - background
     strongest = max(float(difference.max()), float(-difference.min()))
-    if strongest < max(0.05, 4 * noise):
+    if strongest < max(0.05, 7 * noise):  # of a million pixels of mere noise one reaches 5
         return np.zeros_like(light)
     if difference.max() < -difference.min():
         difference = -difference
     # A stroke has many pixels of full ink; a lone speck must not set the scale.
     full = strongest if noise == 0 else float(np.percentile(difference[difference > 0.5 * strongest], 50))
     ink = np.clip(difference / full, 0, 1)
-    floor = min(0.5, 5 * noise / full)
+    floor = min(0.5, 6 * noise / full)
     return np.where(ink > floor, ink, 0).astype(np.float32)
 
 

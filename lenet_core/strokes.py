@@ -80,19 +80,28 @@ def rasterise(strokes: Strokes, pen: float, size: int = FIELD) -> NDArray[np.uin
 def to_link(strokes: Strokes, size: int) -> str:
     """The strokes as a short text for a link: one byte a coordinate, compressed, base64.
 
-    Points nearer than a hundredth of the canvas to the last kept one are left out. `size` is the
-    canvas's side in pixels.
+    Points nearer than a hundredth of the canvas to the last kept one are left out, and more of them
+    where there are over 5,000. `size` is the canvas's side in pixels.
     """
+    strokes = [stroke for stroke in strokes if stroke][:MAX_STROKES]
+    gap = 3
+    while sum(map(len, thinned := [_thin(stroke, size, gap) for stroke in strokes])) > MAX_POINTS:
+        gap *= 2
     data = bytearray()
-    for stroke in strokes[:MAX_STROKES]:
-        kept: list[tuple[int, int]] = []
-        for x, y in stroke:
-            point = (_byte(x / size), _byte(y / size))
-            if not kept or max(abs(point[0] - kept[-1][0]), abs(point[1] - kept[-1][1])) >= 3:
-                kept.append(point)
-        data.append(min(len(kept), 255))
-        data.extend(value for point in kept[:255] for value in point)
+    for points in thinned:
+        data += len(points).to_bytes(2, "big")
+        data.extend(value for point in points for value in point)
     return base64.urlsafe_b64encode(zlib.compress(bytes(data), 9)).decode().rstrip("=")
+
+
+def _thin(stroke: Stroke, size: int, gap: int) -> list[tuple[int, int]]:
+    """The stroke in 255ths of the canvas, without the points that lie within `gap` of the one before."""
+    points = [(_byte(x / size), _byte(y / size)) for x, y in stroke]
+    kept = points[:1]
+    for point in points[1:]:
+        if max(abs(point[0] - kept[-1][0]), abs(point[1] - kept[-1][1])) >= gap:
+            kept.append(point)
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
 
 
 def _byte(fraction: float) -> int:
@@ -105,16 +114,17 @@ def from_link(text: str, size: int) -> list[list[tuple[float, float]]]:
         return []
     try:
         packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        data = zlib.decompressobj().decompress(packed, 2 * MAX_POINTS + MAX_STROKES)
+        unpack = zlib.decompressobj()
+        data = unpack.decompress(packed, 2 * (MAX_POINTS + MAX_STROKES))
     except (binascii.Error, zlib.error, ValueError):
         return []
     strokes: list[list[tuple[float, float]]] = []
     at = 0
-    while at < len(data) and len(strokes) < MAX_STROKES:
-        count = data[at]
-        values = data[at + 1 : at + 1 + 2 * count]
+    while unpack.eof and at < len(data) and len(strokes) < MAX_STROKES:
+        count = int.from_bytes(data[at : at + 2], "big")
+        values = data[at + 2 : at + 2 + 2 * count]
         if count == 0 or len(values) < 2 * count:
             return []
         strokes.append([(values[i] / 255 * size, values[i + 1] / 255 * size) for i in range(0, 2 * count, 2)])
-        at += 1 + 2 * count
+        at += 2 + 2 * count
     return strokes

@@ -121,6 +121,11 @@ def fit(
         ValueError: the data set's images or classes do not fit the network.
     """
     device = torch.device(device)
+    outputs, classes = recipe.architecture.num_classes, len(data.classes)
+    if classes > outputs:
+        raise ValueError(
+            f"{recipe.architecture.name} has {outputs} outputs, too few for the {classes} classes of {data.title}."
+        )
     generator = torch.Generator().manual_seed(recipe.seed)
     train, held_out = split(data, recipe.validation, recipe.seed)
     images, labels = train.images.to(device), train.labels.to(device)

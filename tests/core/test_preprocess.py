@@ -1,0 +1,545 @@
+"""From any picture of a digit to MNIST's form, and what pictures are refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from lenet_core.checkpoint import Checkpoint, load_checkpoint
+from lenet_core.classify import classify
+from lenet_core.data import load
+from lenet_core.errors import EmptyDrawingError, ImageError
+from lenet_core.library import DEFAULT, bundled_checkpoints
+from lenet_core.preprocess import MAX_FILE_BYTES, MAX_PIXELS, fit_to_network, grey, read_image, to_digit
+from tests.pens import pen_digits, picture
+
+Bytes = NDArray[np.uint8]
+Variation = Callable[[Bytes], Image.Image | Bytes]
+
+SMOOTH = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    """Nets this small are fastest on one thread."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Bytes:
+    """The bundled sample's 1,000 test digits, (1000, 28, 28)."""
+    return load("mnist-5k", train=False).images[:, 0].numpy()
+
+
+@pytest.fixture(scope="module")
+def network() -> Checkpoint:
+    """The network that the app starts with."""
+    return load_checkpoint(bundled_checkpoints()[DEFAULT])
+
+
+def enlarged(digit: Bytes, factor: int, how: Image.Resampling) -> Image.Image:
+    """The digit, `factor` times as large."""
+    return Image.fromarray(digit).resize((28 * factor, 28 * factor), how)
+
+
+def mass(image: Bytes) -> tuple[float, float]:
+    """The centre of mass (row, column)."""
+    weights = image.astype(float) / image.sum()
+    return float(weights.sum(1) @ np.arange(len(image))), float(weights.sum(0) @ np.arange(image.shape[1]))
+
+
+def difference(left: Bytes, right: Bytes) -> int:
+    """The largest difference at any pixel, in grey levels."""
+    return int(np.abs(left.astype(int) - right).max())
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The bytes of the picture as a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+# --- MNIST's own form --------------------------------------------------------------------------
+
+
+def test_mnists_own_digits_come_back_as_they_are(real_data: Path) -> None:
+    originals = load("mnist", train=False, root=real_data).images[:, 0].numpy()
+    assert len(originals) == 10_000
+    made = np.stack([to_digit(digit).image for digit in originals])
+    apart = np.abs(made.astype(int) - originals)
+    assert apart.mean() < 0.1
+    assert (apart.max(axis=(1, 2)) <= 3).mean() >= 0.99
+
+
+def test_the_longer_side_is_20_and_the_mass_is_centred(digits: Bytes) -> None:
+    for digit in digits:
+        large = np.zeros((300, 200), dtype=np.uint8)
+        large[130:242, 40:152] = np.kron(digit, np.ones((4, 4), dtype=np.uint8))
+        made = to_digit(large)
+        rows, columns = np.flatnonzero(made.image.any(1)), np.flatnonzero(made.image.any(0))
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+        assert mass(made.image) == pytest.approx((14, 14), abs=0.501)
+
+
+def test_aspect_is_kept() -> None:
+    for height, width, expected in ((80, 40, (20, 10)), (40, 80, (10, 20)), (100, 5, (20, 1)), (200, 2, (20, 1))):
+        picture = np.zeros((300, 300), dtype=np.uint8)
+        picture[50 : 50 + height, 60 : 60 + width] = 255
+        made = to_digit(picture)
+        assert made.fitted.shape == expected
+        assert made.box == (60, 50, 60 + width, 50 + height)
+        assert int((made.image > 0).sum()) == expected[0] * expected[1]
+
+
+def test_a_bar_lies_where_arithmetic_says() -> None:
+    picture = np.zeros((100, 100), dtype=np.uint8)
+    picture[10:50, 20:28] = 255  # 40x8 becomes 20x4, whose centre of mass is at (9.5, 1.5)
+    made = to_digit(picture)
+    assert made.centre_of_mass == pytest.approx((9.5, 1.5))
+    assert made.image[5:25, 13:17].min() == 255  # rows 5 to 24 and columns 13 to 16: both centred on 14.5
+    assert int((made.image > 0).sum()) == 80
+
+
+def test_small_digits_are_enlarged() -> None:
+    picture = np.zeros((28, 28), dtype=np.uint8)
+    picture[3:8, 3:5] = 255
+    assert to_digit(picture).fitted.shape == (20, 8)
+
+
+def test_ink_is_scaled_to_full_black() -> None:
+    picture = np.full((60, 60), 200, dtype=np.uint8)
+    picture[10:50, 25:35] = 150
+    assert to_digit(picture).image.max() == 255
+
+
+def test_thin_strokes_are_full_ink_too() -> None:
+    picture = np.zeros((400, 400), dtype=np.uint8)
+    picture[50:350, 100] = picture[349, 100:300] = 255  # an L, of which each of the 20 pixels sees a fifteenth
+    assert to_digit(picture).image.max() == 255
+
+
+def test_a_small_digit_is_enlarged_with_grey_between() -> None:
+    slanted = np.zeros((28, 28), dtype=np.uint8)
+    slanted[10:16, 10:16] = 255 * np.eye(6, dtype=np.uint8)
+    image = to_digit(slanted).image
+    assert np.count_nonzero((image > 0) & (image < 255)) > np.count_nonzero(image == 255)
+
+
+# --- what must not matter ----------------------------------------------------------------------
+
+
+def placed(digit: Bytes) -> Bytes:
+    canvas = np.zeros((200, 150), dtype=np.uint8)
+    canvas[60:88, 17:45] = digit
+    return canvas
+
+
+def coloured(paper: tuple[int, int, int], pen: tuple[int, int, int]) -> Callable[[Bytes], Bytes]:
+    def paint(digit: Bytes) -> Bytes:
+        share = digit[..., None] / 255
+        mixed: Bytes = np.round(np.array(paper) * (1 - share) + np.array(pen) * share).astype(np.uint8)
+        return mixed
+
+    return paint
+
+
+def transparent(level: int) -> Callable[[Bytes], Bytes]:
+    return lambda digit: np.dstack([np.full((28, 28, 3), level, dtype=np.uint8), digit])
+
+
+EXACT: dict[str, Variation] = {
+    "elsewhere on a larger picture": placed,
+    "twice as large": lambda digit: enlarged(digit, 2, Image.Resampling.NEAREST),
+    "5 times as large": lambda digit: enlarged(digit, 5, Image.Resampling.NEAREST),
+    "12 times as large": lambda digit: enlarged(digit, 12, Image.Resampling.NEAREST),
+    "dark on light": lambda digit: 255 - digit,
+    "blue on yellow": coloured((255, 240, 120), (20, 20, 120)),
+    "yellow on blue": coloured((20, 20, 120), (255, 240, 120)),
+    "red on white": coloured((255, 255, 255), (220, 30, 30)),
+    "orange on dark green": coloured((0, 60, 20), (255, 160, 60)),
+    "dark strokes on nothing": transparent(0),
+    "light strokes on nothing": transparent(255),
+    "grey with one channel": lambda digit: digit[..., None],
+    "grey and alpha": lambda digit: Image.merge("LA", [Image.new("L", (28, 28), 0), Image.fromarray(digit)]),
+    "a palette": lambda digit: Image.fromarray(digit).convert("P"),
+    "CMYK": lambda digit: Image.fromarray(digit).convert("CMYK"),
+    "16 bits": lambda digit: Image.fromarray(digit.astype(np.uint16) * 257),
+    "12 bits, dark on light": lambda digit: Image.fromarray(4095 - digit.astype(np.uint16) * 16),
+    "a PNG file of 16 bits": lambda digit: read_image(
+        io.BytesIO(saved(Image.fromarray(digit.astype(np.uint16) * 257), "PNG"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_same_digit_comes_out(name: str, digits: Bytes) -> None:
+    apart = [difference(to_digit(EXACT[name](digit)).image, to_digit(digit).image) for digit in digits[::3]]
+    # A rounding may tip the centre of mass over to the next pixel, for one digit in hundreds.
+    assert np.mean(np.array(apart) <= 3) >= 0.99
+
+
+@pytest.mark.parametrize("factor", [2, 5, 12])
+@pytest.mark.parametrize("how", SMOOTH)
+def test_smooth_enlargement_changes_few_answers(how: str, factor: int, digits: Bytes, network: Checkpoint) -> None:
+    same = [
+        classify(network, to_digit(enlarged(digit, factor, SMOOTH[how])).image).label
+        == classify(network, to_digit(digit).image).label
+        for digit in digits[::2]
+    ]
+    assert np.mean(same) >= 0.99
+
+
+@pytest.mark.parametrize("factor", [2, 5, 12])
+def test_smooth_enlargement_moves_ink_by_a_pixel_at_most(factor: int, digits: Bytes) -> None:
+    for digit in digits[::10]:
+        made, plain = to_digit(enlarged(digit, factor, Image.Resampling.BICUBIC)).image, to_digit(digit).image
+        moved = [np.roll(plain, (down, right), (0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+        assert max(np.corrcoef(made.ravel(), other.ravel())[0, 1] for other in moved) > 0.85
+
+
+@pytest.mark.parametrize("quality", [75, 95])
+@pytest.mark.parametrize("light", [False, True], ids=["light on dark", "dark on light"])
+def test_a_digit_saved_as_jpeg_is_answered_as_before(
+    quality: int, light: bool, digits: Bytes, network: Checkpoint
+) -> None:
+    same = []
+    for digit in digits[::2]:
+        drawn = Image.fromarray(255 - digit if light else digit).resize((280, 280), Image.Resampling.BICUBIC)
+        file = saved(drawn, "JPEG", quality=quality)
+        made = to_digit(read_image(io.BytesIO(file))).image
+        same.append(classify(network, made).label == classify(network, to_digit(digit).image).label)
+    assert np.mean(same) >= 0.98
+
+
+def photo(digit: Bytes, random_: np.random.Generator) -> Bytes:
+    """A dark digit on light paper, somewhere on it, in uneven light, through a noisy camera."""
+    height, width = random_.integers(250, 400, 2)
+    pen = np.zeros((height, width))
+    top, left = random_.integers(20, height - 180), random_.integers(20, width - 180)
+    pen[top : top + 160, left : left + 160] = (
+        np.asarray(Image.fromarray(digit[4:24, 4:24]).resize((160, 160), Image.Resampling.BICUBIC)) / 255
+    )
+    rows, columns = np.indices((height, width))
+    angle = random_.uniform(0, 2 * np.pi)
+    paper = 0.7 + 0.2 * (rows / height * np.sin(angle) + columns / width * np.cos(angle))
+    light = paper * (1 - 0.75 * pen) + random_.normal(0, 0.02, (height, width))
+    return np.clip(light * 255, 0, 255).astype(np.uint8)
+
+
+def test_photos_in_uneven_light_are_answered_as_the_digits_themselves(real_data: Path, network: Checkpoint) -> None:
+    test = load("mnist", train=False, root=real_data)
+    random_ = np.random.default_rng(11)
+    same = []
+    for label in range(10):
+        for digit in test.images[test.labels == label][:10, 0].numpy():
+            made = to_digit(photo(digit, random_)).image
+            same.append(classify(network, made).label == classify(network, digit).label)
+    assert len(same) == 100
+    assert sum(same) >= 95
+
+
+def test_pen_drawings_have_mnists_size_and_place(pen_strokes: Path) -> None:
+    for digit in pen_digits()[::10]:
+        made = to_digit(picture(digit))
+        assert max(made.fitted.shape) == 20
+        assert mass(made.image) == pytest.approx((14, 14), abs=0.501)
+
+
+# --- nothing drawn -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [
+        np.zeros((28, 28), dtype=np.uint8),
+        np.full((28, 28), 255, dtype=np.uint8),
+        np.full((40, 60), 128, dtype=np.uint8),
+        np.zeros((1, 1), dtype=np.uint8),
+        np.full((30, 30, 3), (200, 30, 90), dtype=np.uint8),
+        np.zeros((30, 30, 4), dtype=np.uint8),
+        np.full((30, 30, 4), (9, 9, 9, 0), dtype=np.uint8),
+        Image.new("I;16", (30, 30), 30_000),
+        Image.new("1", (30, 30), 1),
+    ],
+    ids=["black", "white", "grey", "one pixel", "one colour", "nothing", "invisible colour", "16 bits", "1 bit"],
+)
+def test_a_blank_picture_is_an_empty_drawing(blank: Bytes | Image.Image) -> None:
+    with pytest.raises(EmptyDrawingError, match="Draw"):
+        to_digit(blank)
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.01, 0.02, 0.03])
+def test_a_photo_of_blank_paper_is_an_empty_drawing(noise: float) -> None:
+    random_ = np.random.default_rng(0)
+    for side in (100, 300):
+        paper = 0.7 + 0.2 * np.indices((side, side))[0] / side + random_.normal(0, noise, (side, side))
+        with pytest.raises(EmptyDrawingError):
+            to_digit(np.clip(paper * 255, 0, 255).astype(np.uint8))
+
+
+def test_min_extent_is_the_least_part_of_the_picture_that_counts() -> None:
+    picture = np.zeros((50, 100), dtype=np.uint8)
+    picture[20:30, 40:43] = 255  # 10 of 100 pixels
+    assert to_digit(picture, min_extent=0.1).box == (40, 20, 43, 30)
+    with pytest.raises(EmptyDrawingError, match="10 pixels"):
+        to_digit(picture, min_extent=0.11)
+
+
+# --- what is no picture ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((28, 28), dtype=np.float32),
+        np.zeros((28, 28), dtype=np.int64),
+        np.zeros((28, 28), dtype=bool),
+        np.zeros(28, dtype=np.uint8),
+        np.zeros((2, 28, 28, 3), dtype=np.uint8),
+        np.zeros((28, 28, 2), dtype=np.uint8),
+        np.zeros((28, 28, 5), dtype=np.uint8),
+        np.zeros((0, 28), dtype=np.uint8),
+        np.zeros((28, 0, 3), dtype=np.uint8),
+    ],
+    ids=lambda array: f"{array.dtype}{array.shape}",
+)
+def test_a_wrong_array_is_a_value_error_that_names_its_shape(array: Bytes) -> None:
+    with pytest.raises(ValueError, match=r"uint8.*not") as caught:
+        to_digit(array)
+    assert str(array.shape) in str(caught.value)
+
+
+def refusal(path: Path) -> str:
+    """The message with which a file is refused."""
+    with pytest.raises(ImageError) as caught:
+        read_image(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert path.name in message
+    return message
+
+
+def test_half_a_jpeg_is_refused(tmp_path: Path, digits: Bytes) -> None:
+    whole = saved(enlarged(digits[0], 12, Image.Resampling.BICUBIC), "JPEG")
+    path = tmp_path / "half.jpg"
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "PNG" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.png", b"a shopping list\n" * 50),
+        ("drawing.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\nshowpage\n"),
+        ("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>'),
+        ("digit.tif", saved(Image.new("L", (28, 28)), "TIFF")),
+        ("digit.ppm", saved(Image.new("L", (28, 28)), "PPM")),
+        ("empty.png", b""),
+        ("head.png", b"\x89PNG\r\n\x1a\n"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_the_formats_that_are_read(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert "PNG, JPEG, WEBP, BMP, GIF" in refusal(path)
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes that claims a size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(5_001, 5_000), (30_000, 30_000), (2**31 - 1, 2**31 - 1), (1, MAX_PIXELS + 1)])
+def test_a_small_file_of_a_huge_picture_is_refused_unread(size: tuple[int, int], tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(png_of_size(*size))
+    assert "save" in refusal(path)
+
+
+def test_the_refusal_of_a_huge_picture_names_size_limit_and_next_step(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    path.write_bytes(png_of_size(6_000, 5_000))
+    message = refusal(path)
+    assert "6,000 x 5,000" in message
+    assert f"{MAX_PIXELS:,}" in message
+    assert "smaller copy" in message
+
+
+def test_a_picture_of_the_largest_size_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (5_000, MAX_PIXELS // 5_000)).save(path)
+    assert read_image(path).size == (5_000, MAX_PIXELS // 5_000)
+
+
+def test_a_huge_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.bmp"
+    path.write_bytes(b"BM")
+    os.truncate(path, MAX_FILE_BYTES + 1)
+    assert f"{MAX_FILE_BYTES:,}" in refusal(path)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    refusal(tmp_path / "gone.png")
+    refusal(tmp_path)
+
+
+def test_a_text_is_a_path_too(tmp_path: Path, digits: Bytes) -> None:
+    path = tmp_path / "digit.png"
+    Image.fromarray(digits[0]).save(path)
+    assert np.array_equal(np.asarray(read_image(str(path))), digits[0])
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        read_image(str(tmp_path / "gone.png"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True}), ("BMP", {}), ("GIF", {}), ("JPEG", {})]
+)
+def test_every_format_is_read(kind: str, options: dict[str, bool], digits: Bytes) -> None:
+    original = enlarged(digits[0], 12, Image.Resampling.NEAREST)
+    read = read_image(io.BytesIO(saved(original, kind, **options))).convert("L")
+    assert read.size == (336, 336)
+    assert difference(np.asarray(read), np.asarray(original)) <= (60 if kind == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_long_thin_picture_is_a_picture_too(turned: bool) -> None:
+    strip = np.zeros((2, 5_000), dtype=np.uint8)
+    strip[:, 1_000:2_000] = 255
+    assert to_digit(strip.T if turned else strip).fitted.shape == ((20, 1) if turned else (1, 20))
+
+
+UPRIGHT = np.zeros((24, 16), dtype=np.uint8)
+UPRIGHT[4:20, 3:6] = UPRIGHT[17:20, 3:12] = 255  # an L
+# What a camera stores for each orientation: (first row, first column) is (top, left), (top, right),
+# (bottom, right), (bottom, left), (left, top), (right, top), (right, bottom), (left, bottom).
+STORED = {
+    1: UPRIGHT,
+    2: UPRIGHT[:, ::-1],
+    3: UPRIGHT[::-1, ::-1],
+    4: UPRIGHT[::-1],
+    5: UPRIGHT.T,
+    6: UPRIGHT[:, ::-1].T,
+    7: UPRIGHT[::-1, ::-1].T,
+    8: UPRIGHT[::-1].T,
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_photo_is_turned_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    file = saved(Image.fromarray(np.ascontiguousarray(STORED[orientation])), "PNG", exif=exif)
+    assert np.array_equal(np.asarray(read_image(io.BytesIO(file))), UPRIGHT)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, about the damage
+def test_a_photo_with_damaged_notes_is_read_or_refused() -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0131], exif[0x011A] = 6, "camera", 72.0
+    whole = saved(Image.fromarray(UPRIGHT), "JPEG", exif=exif)
+    start = whole.index(b"Exif")
+    length = len(exif.tobytes())
+    escaped = []
+    for place in range(start, start + length):
+        for value in (0, 1, 2, 3, 4, 5, 7, 12, 255):
+            damaged = bytearray(whole)
+            damaged[place] = value
+            try:
+                read_image(io.BytesIO(bytes(damaged)))
+            except ImageError:
+                pass
+            except Exception as error:
+                escaped.append((place - start, value, repr(error)))
+    assert escaped == []
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
+def test_a_damaged_picture_is_read_or_refused(kind: str) -> None:
+    whole = saved(Image.fromarray(np.dstack([UPRIGHT] * 3)), kind)
+    random_ = random.Random(28)
+    refused, escaped = 0, []
+    for turn in range(1_500):
+        damaged = bytearray(whole)
+        if turn % 3 == 0:
+            del damaged[random_.randrange(len(whole)) :]
+        for _ in range(random_.choice((1, 2, 8)) if damaged else 0):
+            damaged[random_.randrange(len(damaged))] = random_.choice((0, 255, random_.randrange(256)))
+        try:
+            to_digit(read_image(io.BytesIO(bytes(damaged))))
+        except ImageError:
+            refused += 1
+        except EmptyDrawingError:
+            pass
+        except Exception as error:
+            escaped.append((turn, repr(error)))
+    assert escaped == []
+    assert refused > 100
+
+
+def test_reading_a_large_picture_warns_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", (4_900, 4_900)).save(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_image(path)
+
+
+# --- parts -------------------------------------------------------------------------------------
+
+
+def test_lightness_is_the_weighted_sum_of_the_colours() -> None:
+    colours = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]]], dtype=np.uint8)
+    assert grey(colours)[0].tolist() == pytest.approx([0.299, 0.587, 0.114, 1.0], abs=1e-6)
+
+
+def test_lightness_of_16_bits_goes_from_the_darkest_to_the_lightest() -> None:
+    values = np.array([[1_000, 2_000, 5_000]], dtype=np.uint16)
+    assert grey(Image.fromarray(values))[0].tolist() == pytest.approx([0, 0.25, 1])
+
+
+def test_large_pictures_give_the_digit_that_small_ones_give() -> None:
+    for side in (400, 3_000):
+        picture = np.zeros((side, side), dtype=np.uint8)
+        picture[side // 4 : 3 * side // 4, side // 2 : side // 2 + side // 8] = 255
+        image = to_digit(picture).image
+        assert difference(image[5:25, 12:17], np.full((20, 5), 255, dtype=np.uint8)) < 80
+        assert int((image > 128).sum()) == 100
+
+
+def test_fit_to_network_pads_28_to_32_by_2_on_each_side(digits: Bytes) -> None:
+    padded = fit_to_network(digits[0], 32)
+    assert np.array_equal(padded[2:30, 2:30], digits[0])
+    assert padded.sum() == digits[0].sum()
+    assert fit_to_network(digits[0], 28) is digits[0] or np.array_equal(fit_to_network(digits[0], 28), digits[0])
+
+
+def test_fit_to_network_averages_28_down_to_14() -> None:
+    image = np.zeros((28, 28), dtype=np.uint8)
+    image[0, 0], image[0, 1], image[1, 0], image[1, 1] = 100, 200, 0, 20
+    assert fit_to_network(image, 14)[0, 0] == 80
