@@ -143,6 +143,9 @@ def _train(options: argparse.Namespace) -> None:
     )
     if options.threads < 1:
         raise ValueError(f"threads must be at least 1, not {options.threads}.")
+    folder = options.out or runs_dir() / f"{recipe.name}-seed{recipe.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out {folder} is a file; name a folder.")
     torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     data, test = load(recipe.data, train=True), load(recipe.data, train=False)
@@ -160,7 +163,6 @@ def _train(options: argparse.Namespace) -> None:
     result = evaluate(net, test, recipe.architecture.input_shape)
     low, high = result.interval
     print(f"test accuracy {result.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), {seconds:.0f} s")
-    folder = options.out or runs_dir() / f"{recipe.name}-seed{recipe.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
     training = {
         "recipe": recipe.to_dict(),
         "data": data.title,

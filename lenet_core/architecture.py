@@ -31,6 +31,7 @@ MAX_INPUT_SIZE = 1024
 MAX_CHANNELS = 4096
 MAX_DEPTH = 16
 MAX_CLASSES = 10_000
+MAX_CODE_VALUES = 1_000_000  # of an RBF output
 
 
 @dataclass(frozen=True)
@@ -369,6 +370,11 @@ def _add_conv(stack: _Stack, name: str, conv: Conv) -> None:
         sum(len(row) for row in conv.table) if conv.table is not None else conv.channels * in_channels // conv.groups
     )
     weights = pairs * conv.kernel_size**2
+    if conv.channels * in_channels * conv.kernel_size**2 > MAX_PARAMETERS:  # a table is laid into all of it
+        raise ValueError(
+            f"{name}: {conv.channels} x {in_channels} kernels of {conv.kernel_size}x{conv.kernel_size} have more than "
+            f"the limit of {MAX_PARAMETERS:,} weights; use fewer channels or a smaller kernel."
+        )
     stack.add(
         name,
         "convolution",
@@ -414,9 +420,9 @@ def _add_dense(stack: _Stack, name: str, units: int) -> None:
 def _add_head(stack: _Stack, name: str) -> None:
     inputs, classes = stack.shape[0], stack.arch.num_classes
     if stack.arch.head == "rbf":
-        if inputs * classes > MAX_PARAMETERS:
+        if inputs * classes > MAX_CODE_VALUES:
             raise ValueError(
-                f"{name}: {classes:,} codes of {inputs:,} values are over the limit of {MAX_PARAMETERS:,}."
+                f"{name}: {classes:,} codes of {inputs:,} values are over the limit of {MAX_CODE_VALUES:,}."
             )
         if inputs < 64 and 2**inputs < classes:
             raise ValueError(f"{name}: {inputs} units before it have only {2**inputs} codes for {classes} classes.")

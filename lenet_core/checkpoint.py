@@ -98,10 +98,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         training = dict(description.get("training", {}))
         if len(classes) > architecture.num_classes:
             raise ValueError(f"it names {len(classes)} classes for {architecture.num_classes} outputs")
-        net = build(architecture, seed=0)
         tensors = load_file(path)
+        held = sum(tensor.numel() for tensor in tensors.values())
+        if held < architecture.parameters // 2:  # known before anything of that size is built
+            raise ValueError(f"it holds {held:,} weights for an architecture of {architecture.parameters:,}")
+        net = build(architecture, seed=0)
     except (KeyError, TypeError, ValueError, SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path.name} is not a sound checkpoint: {error}.".replace("..", ".")) from error
+        reason = " ".join(str(error).split())[:300].rstrip(".")  # it may quote a name from the file
+        raise CheckpointError(f"{path.name} is not a sound checkpoint: {reason}.") from error
     _check_tensors(path.name, tensors, net)
     net.load_state_dict(tensors)
     return Checkpoint(architecture, net.eval(), classes, training)

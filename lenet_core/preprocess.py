@@ -25,6 +25,7 @@ CENTRE = 14.0  # where the centre of mass lies, pixel index counted from 0
 MAX_PIXELS = 25_000_000
 MAX_FILE_BYTES = 20_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+_FAINT = 0.1  # of full ink
 _WORK_SIZE = 1024  # larger pictures are shrunk to this side first: 20 pixels come out of it
 
 Floats = NDArray[np.float32]
@@ -68,6 +69,8 @@ def read_image(source: str | Path | IO[bytes]) -> Image.Image:
             )
         image.load()
         return ImageOps.exif_transpose(image)
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no picture {name}.") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
     except ImageError:
@@ -130,7 +133,7 @@ def ink_of(light: Floats) -> Floats:
 
     The background is what the border shows. Where the border varies, as in a photo, the background
     is taken as a plane fitted to it, and what does not stand out from the paper's own variation is
-    dropped; on a clean drawing nothing is.
+    dropped; so is the faint haze that a lossy file has round its strokes. On a clean drawing nothing is.
     """
     background, noise = _background(light)
     difference = light - background
@@ -143,6 +146,9 @@ def ink_of(light: Floats) -> Floats:
     full = strongest if noise == 0 else float(np.percentile(difference[difference > 0.5 * strongest], 50))
     ink = np.clip(difference / full, 0, 1)
     floor = min(0.5, 6 * noise / full)
+    haze = np.count_nonzero((ink > 0) & (ink < _FAINT))
+    if haze > 0.35 * np.count_nonzero(ink >= _FAINT):  # JPEG or a sharpening filter left it, no pen did
+        floor = max(floor, _FAINT)
     return np.where(ink > floor, ink, 0).astype(np.float32)
 
 
