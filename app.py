@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from lenet_core.architecture import Layer, ledger, shape_text
+from lenet_core.architecture import ledger
 from lenet_core.errors import LenetError
+from lenet_core.layout import Layer, shape_text
 from lenet_core.presets import PRESETS, preset, preset_source
 from ui import cache, layout, links, markup
 from ui.networks import Network, networks

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenet_core.architecture import ledger, shape_text
+from lenet_core.architecture import ledger
 from lenet_core.errors import LenetError
+from lenet_core.layout import shape_text
 from lenet_core.presets import PRESETS, preset
 
 if TYPE_CHECKING:

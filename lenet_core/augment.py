@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lenet_core.bounds import check_number
+
 _CHUNK = 5_000  # images at a time: bounds the memory, a few hundred MB otherwise
 
 
@@ -40,9 +42,7 @@ class Augmentation:
             ("shift", 0, 14), ("rotation", 0, 180), ("shear", 0, 1), ("scale", 1, 4), ("aspect", 1, 4),
             ("slashed_zeros", 0, 1), ("crossed_sevens", 0, 1), ("flagged_ones", 0, 1),
         ):  # fmt: skip
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-                raise ValueError(f"{name} must be a number from {low} to {high}, not {value!r:.40}.")
+            check_number(name, getattr(self, name), low, high, whole=False)
 
 
 def augment(images: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

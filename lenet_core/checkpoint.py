@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from lenet_core.architecture import MAX_PARAMETERS, Architecture, shorten
+from lenet_core.architecture import Architecture
+from lenet_core.bounds import MAX_PARAMETERS, shorten
 from lenet_core.errors import CheckpointError
 from lenet_core.layers import build
 from lenet_core.library import SUFFIX
@@ -131,7 +132,7 @@ def read_description(path: str | Path) -> dict[str, Any]:
             header = json.loads(file.read(length))
         metadata = header["__metadata__"]
         if metadata["format"] != _FORMAT:
-            raise CheckpointError(f"{path.name} has format {metadata['format']!r:.40}, not {_FORMAT!r}.")
+            raise CheckpointError(f"{path.name} has format {shorten(metadata['format'])}, not {_FORMAT!r}.")
         description = json.loads(metadata["description"])
         if not isinstance(description, dict):
             raise ValueError("its description is not an object")

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lenet_core.bounds import shorten
 from lenet_core.errors import DataError
 from lenet_core.library import data_dir
 
@@ -82,7 +83,7 @@ def load(name: str, *, train: bool, root: Path | None = None) -> DataSet:
         DataError: the files are missing and cannot be fetched, are cut short, or are something else.
     """
     if name not in DATA_SETS:
-        raise ValueError(f"There is no data set {name!r:.40}; there are {', '.join(DATA_SETS)}.")
+        raise ValueError(f"There is no data set {shorten(name)}; there are {', '.join(DATA_SETS)}.")
     info = DATA_SETS[name]
     folder = root or data_dir()
     images, labels = _load_sample(train) if name == "mnist-5k" else _load_torchvision(info, folder, train)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from lenet_core.bounds import shorten
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -14,7 +16,7 @@ def pick_device(choice: str = "auto") -> torch.device:
         ValueError: no such choice, or this machine has no such device.
     """
     if choice not in DEVICES:
-        raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {choice!r:.40}.")
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}, not {shorten(choice)}.")
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if choice == "auto":
         choice = next(name for name, there in present.items() if there)

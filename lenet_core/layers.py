@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lenet_core.architecture import Architecture, Layer
+from lenet_core.architecture import Architecture
 from lenet_core.bitmaps import BITMAP_UNITS, DIGIT_BITMAPS
+from lenet_core.layout import Layer
 
 
 class Rescale(nn.Module):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from lenet_core.architecture import Architecture, Conv
+from lenet_core.architecture import Architecture
+from lenet_core.bounds import shorten
+from lenet_core.layout import Conv
 
 # Which maps of S2 (0 to 5) each of the 16 maps of C3 reads.
 # LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition",
@@ -155,7 +157,7 @@ def preset(
         ValueError: there is no such preset, or it cannot be built at this size.
     """
     if name not in _PRESETS:
-        raise ValueError(f"There is no preset {name!r:.40}; there are {', '.join(PRESETS)}.")
+        raise ValueError(f"There is no preset {shorten(name)}; there are {', '.join(PRESETS)}.")
     arch = _PRESETS[name]()
     channels, size, _ = arch.input_shape
     shape = (

@@ -9,6 +9,7 @@ from typing import Any
 
 from lenet_core.architecture import Architecture
 from lenet_core.augment import Augmentation
+from lenet_core.bounds import check_choice, check_number, shorten
 from lenet_core.data import DATA_SETS
 from lenet_core.presets import preset
 
@@ -52,17 +53,13 @@ class Recipe:
         for name, choices in (
             ("data", tuple(DATA_SETS)), ("optimiser", OPTIMISERS), ("schedule", SCHEDULES), ("loss", LOSSES),
         ):  # fmt: skip
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r:.40}.")
+            check_choice(name, getattr(self, name), choices)
         for name, low, high, whole in (
             ("epochs", 1, 10_000, True), ("batch_size", 1, 60_000, True), ("learning_rate", 0, 100, False),
             ("rubbish", 0, 1e3, False), ("label_smoothing", 0, 0.99, False), ("momentum", 0, 1, False),
             ("weight_decay", 0, 10, False), ("validation", 0, 50_000, True), ("seed", 0, 2**32, True),
         ):  # fmt: skip
-            value = getattr(self, name)
-            right_kind = isinstance(value, int) if whole else isinstance(value, (int, float))
-            if isinstance(value, bool) or not right_kind or not low <= value <= high:
-                raise ValueError(f"{name} must be a number from {low:,} to {high:,}, not {value!r:.40}.")
+            check_number(name, getattr(self, name), low, high, whole)
         classes = len(DATA_SETS[self.data].classes)
         if self.architecture.num_classes < classes:
             raise ValueError(
@@ -164,5 +161,5 @@ def recipe_named(name: str) -> Recipe:
         ValueError: there is none.
     """
     if name not in RECIPES:
-        raise ValueError(f"There is no recipe {name!r:.40}; there are {', '.join(RECIPES)}.")
+        raise ValueError(f"There is no recipe {shorten(name)}; there are {', '.join(RECIPES)}.")
     return RECIPES[name]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet_core.architecture import shape_text
+from lenet_core.layout import shape_text
 from ui.pictures import INK, Scale, coloured, data_uri, ramp_css, scale_for
 
 if TYPE_CHECKING:  # it imports PyTorch, which a page does not wait for

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from lenet_core.architecture import MAX_PARAMETERS, Architecture, Conv, ledger, shape_text
+from lenet_core.architecture import Architecture, ledger
+from lenet_core.bounds import MAX_PARAMETERS
 from lenet_core.layers import build
+from lenet_core.layout import Conv, shape_text
 from lenet_core.presets import C3_TABLE, PRESETS, preset, preset_source
 
 LENETS = tuple(name for name in PRESETS if name.startswith("lenet"))

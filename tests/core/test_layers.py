@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lenet_core.architecture import INITIALISATIONS, Architecture, Conv
+from lenet_core.architecture import INITIALISATIONS, Architecture
 from lenet_core.bitmaps import BITMAP_HEIGHT, BITMAP_WIDTH, DIGIT_BITMAPS
 from lenet_core.layers import RBFOutput, Rescale, ScaledTanh, Subsampling, TableConv2d, build, class_codes
+from lenet_core.layout import Conv
 from lenet_core.presets import C3_TABLE, preset
 
 LENETS = ("lenet-d2l", "lenet5-tanh", "lenet5-1998", "lenet-modern")

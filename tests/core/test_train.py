@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lenet_core.architecture import Architecture, Conv
+from lenet_core.architecture import Architecture
 from lenet_core.augment import Augmentation
 from lenet_core.data import DataSet, load, to_input
 from lenet_core.evaluate import accuracy
 from lenet_core.layers import build
+from lenet_core.layout import Conv
 from lenet_core.presets import preset
 from lenet_core.recipes import RECIPES, Recipe, recipe_named
 from lenet_core.train import Epoch, Step, fit, learning_rate_at, map_loss, objective, split
