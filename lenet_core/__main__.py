@@ -139,14 +139,17 @@ def _train(options: argparse.Namespace) -> None:
     from lenet_core.train import Epoch, fit
 
     changes = {"epochs": options.epochs, "seed": options.seed, "data": options.data}
-    recipe = dataclasses.replace(
-        recipe_named(options.recipe), **{key: value for key, value in changes.items() if value is not None}
-    )
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if changes.keys() & {"epochs", "data"}:
+        changes["reference"] = ""  # what was published is for another training
+    recipe = dataclasses.replace(recipe_named(options.recipe), **changes)
     if options.threads < 1:
         raise ValueError(f"threads must be at least 1, not {options.threads}.")
     folder = options.out or runs_dir() / f"{recipe.name}-seed{recipe.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out {folder} is a file; name a folder.")
+    try:  # before the training, not after it
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be a folder ({error.strerror}); name another with --out.") from error
     torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     data, test = load(recipe.data, train=True), load(recipe.data, train=False)
@@ -188,7 +191,7 @@ def _epoch_line(epoch: Epoch, epochs: int) -> str:
 def _evaluate(options: argparse.Namespace) -> None:
     from lenet_core.checkpoint import load_checkpoint
     from lenet_core.data import load
-    from lenet_core.devices import pick_device
+    from lenet_core.devices import device_title, pick_device
     from lenet_core.evaluate import evaluate
 
     checkpoint = load_checkpoint(options.checkpoint)
@@ -197,7 +200,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     if not isinstance(name, str):
         raise ValueError("The checkpoint does not say what it was trained on; name a data set with --data.")
     data = load(name, train=False)
-    net = checkpoint.net.to(pick_device(options.device))
+    if checkpoint.classes != data.classes:
+        raise ValueError(
+            f"The checkpoint answers {', '.join(checkpoint.classes[:3])}, ...; {data.title} has "
+            f"{', '.join(data.classes[:3])}, ...: name a data set of the same classes with --data."
+        )
+    device = pick_device(options.device)
+    net = checkpoint.net.to(device)
     result = evaluate(net, data, checkpoint.architecture.input_shape)
     if options.json:
         print(
@@ -207,13 +216,15 @@ def _evaluate(options: argparse.Namespace) -> None:
                     "interval": result.interval,
                     "images": result.images,
                     "data": result.data,
+                    "device": device_title(device),
                     "confusion": result.confusion,
                 }
             )
         )
         return
     low, high = result.interval
-    print(f"{result.accuracy:.2%} of {result.images:,} ({result.data}; 95 % interval {low:.2%} to {high:.2%})")
+    share = f"{result.accuracy:.2%} of {result.images:,}"
+    print(f"{share} ({result.data}; 95 % interval {low:.2%} to {high:.2%}; {device_title(device)})")
 
 
 def _predict(options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Training images varied at random: small affine changes, and the ways people write 0, 1 and 7.
 
-LeCun et al. 1998, section III.A, distort the training digits by planar affine transformations. MNIST
+LeCun et al. 1998, section III.B, distort the training digits by planar affine transformations. MNIST
 was written by Americans; a slash through the zero, a bar through the seven and a flag on the one are
 common elsewhere and nearly absent from it, so they can be drawn over a share of the training digits.
 """

@@ -101,7 +101,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             raise ValueError(f"it names {len(classes)} classes for {architecture.num_classes} outputs")
         tensors = load_file(path)
         held = sum(tensor.numel() for tensor in tensors.values())
-        if held < architecture.parameters // 2:  # known before anything of that size is built
+        if held < architecture.parameters // 2:  # told before it is built; a smaller gap, by name below
             raise ValueError(f"it holds {held:,} weights for an architecture of {architecture.parameters:,}")
         net = build(architecture, seed=0)
     except (KeyError, TypeError, ValueError, SafetensorError, OSError) as error:

@@ -61,13 +61,16 @@ class DataInfo:
     train_size: int
     test_size: int
     torchvision_name: str = ""
+    place: str = ""  # of the original files, within the data folder
 
 
 DATA_SETS: dict[str, DataInfo] = {
-    "mnist": DataInfo("MNIST", DIGITS, (1, 28, 28), 60_000, 10_000, "MNIST"),
-    "fashion-mnist": DataInfo("Fashion-MNIST", FASHION, (1, 28, 28), 60_000, 10_000, "FashionMNIST"),
+    "mnist": DataInfo("MNIST", DIGITS, (1, 28, 28), 60_000, 10_000, "MNIST", "MNIST/raw"),
+    "fashion-mnist": DataInfo(
+        "Fashion-MNIST", FASHION, (1, 28, 28), 60_000, 10_000, "FashionMNIST", "FashionMNIST/raw"
+    ),
     "cifar10": DataInfo("CIFAR-10", CIFAR, (3, 32, 32), 50_000, 10_000, "CIFAR10"),
-    "mnist-5k": DataInfo("the bundled 5,000-digit sample of MNIST", DIGITS, (1, 28, 28), 4_000, 1_000),
+    "mnist-5k": DataInfo("the bundled sample of 5,000 MNIST training digits", DIGITS, (1, 28, 28), 4_000, 1_000),
 }
 
 
@@ -117,14 +120,14 @@ def _load_sample(train: bool) -> tuple[Tensor, Tensor]:
 def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
     kind = _torchvision_class(info.torchvision_name)
     try:
-        with _writable(folder, info.torchvision_name) as place:
+        with _writable(folder, info.place) as place:
             # download=True unpacks and checks what is there, and asks the network for the rest alone.
             data = kind(str(place), train=train, download=True)
     except Exception as error:  # the readers raise whatever a wrong byte leads to; the message keeps the reason
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
             f"{info.title} could not be read from {folder} or downloaded to it ({reason:.200}). "
-            f"Put its original files into {folder / info.torchvision_name} (for the MNISTs into raw/), set "
+            f"Put its original files into {folder / info.place}, set "
             "LENET_DATA_DIR to a folder that has them, or use mnist-5k, which needs no download."
         ) from error
     images = torch.as_tensor(data.data)
@@ -133,17 +136,18 @@ def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor
 
 
 @contextmanager
-def _writable(folder: Path, name: str) -> Iterator[Path]:
+def _writable(folder: Path, inner: str) -> Iterator[Path]:
     """The folder, or for one that is shared read-only a passing copy, which torchvision can unpack in."""
     folder.mkdir(parents=True, exist_ok=True)
-    raw = Path(name) / "raw"
-    if not (folder / raw).exists() or os.access(folder / raw, os.W_OK):
+    source = folder / inner
+    if not source.exists() or os.access(source, os.W_OK):
         yield folder
         return
     with tempfile.TemporaryDirectory() as place:
-        (Path(place) / raw).mkdir(parents=True)
-        for file in (folder / raw).iterdir():
-            shutil.copyfile(file, Path(place) / raw / file.name)
+        (Path(place) / inner).mkdir(parents=True, exist_ok=True)
+        for file in source.iterdir():
+            if file.is_file():
+                shutil.copyfile(file, Path(place) / inner / file.name)
         yield Path(place)
 
 

@@ -52,8 +52,7 @@ def predict(net: nn.Sequential, images: Tensor, input_shape: tuple[int, int, int
 
 def accuracy(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int]) -> float:
     """The fraction of `data` that the network answers rightly."""
-    answers = torch.cat([logits.argmax(1).cpu() for logits in predict(net, data.images, input_shape)])
-    return float((answers == data.labels).float().mean())
+    return evaluate(net, data, input_shape).accuracy
 
 
 def evaluate(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int]) -> Evaluation:

@@ -117,7 +117,15 @@ class _Stack:
                 "use fewer channels, a larger stride or a smaller input."
             )
         self.layers.append(
-            Layer(name, kind, self.shape, output_shape, costs_and_options, receptive_field=self.field, **costs)
+            Layer(
+                name,
+                kind,
+                self.shape,
+                output_shape,
+                costs_and_options,
+                receptive_field=min(self.field, max(self.arch.input_shape[1:])),
+                **costs,
+            )
         )
         self.shape = output_shape
 

@@ -186,20 +186,15 @@ def ink_box(ink: Floats) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def to_digit(picture: Image.Image | NDArray[Any], *, min_extent: float = 0.0) -> Digit:
+def to_digit(picture: Image.Image | NDArray[Any]) -> Digit:
     """The picture's digit in MNIST's form, whatever its size, position and polarity.
 
-    `min_extent` is the least length of the ink's longer side, as a fraction of the picture's longer
-    side, that counts as a digit.
-
     Raises:
-        EmptyDrawingError: no ink, or less than `min_extent`.
+        EmptyDrawingError: there is no ink.
     """
     ink = ink_of(grey(picture))
     left, top, right, bottom = box = ink_box(ink)
     longer = max(right - left, bottom - top)
-    if longer < min_extent * max(ink.shape):
-        raise EmptyDrawingError(f"That is only {longer} pixels long. Draw one digit, large.")
     size = (_side(right - left, longer), _side(bottom - top, longer))
     # Averaging what falls on a pixel is the anti-aliasing that MNIST's digits went through.
     kind = Image.Resampling.BOX if longer >= BOX_SIZE else Image.Resampling.BILINEAR
@@ -226,14 +221,3 @@ def centre_of_mass(ink: Floats) -> tuple[float, float]:
     total = float(ink.sum())
     rows, columns = np.indices(ink.shape)
     return float((rows * ink).sum()) / total, float((columns * ink).sum()) / total
-
-
-def fit_to_network(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """A 28x28 image in a field of `size`: padded with background alike on all sides, or resized.
-
-    28 to 32 pads by 2, as LeCun et al. 1998 do for LeNet-5. Takes and returns (height, width) uint8.
-    """
-    margin = size - FIELD_SIZE
-    if margin >= 0:
-        return np.pad(image, (margin // 2, margin - margin // 2))
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BOX))

@@ -107,7 +107,8 @@ def _alexnet_2012() -> Architecture:
     """AlexNet as published, two groups and all: 60,965,224 parameters.
 
     Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Convolutional Neural Networks",
-    NIPS 2012, section 3. The paper writes 224x224, but only 227x227 gives its 55x55 first maps.
+    NIPS 2012, section 3. The paper writes 224x224, but only 227x227 gives its 55x55 first maps. Weights
+    start as PyTorch's do, not from the paper's Gaussian of 0.01.
     """
     return Architecture(
         name="alexnet-2012",
@@ -151,7 +152,9 @@ def preset(
     input_channels: int | None = None,
     num_classes: int | None = None,
 ) -> Architecture:
-    """A published network, at its own size or at another.
+    """A published network, at its own size or at another: `input_size` is its height and width in pixels.
+
+    For inputs under 32 the LeNet-5 presets' C5 gets a kernel as large as S4, where 5x5 would not fit.
 
     Raises:
         ValueError: there is no such preset, or it cannot be built at this size.

@@ -123,7 +123,7 @@ def _recipes() -> list[Recipe]:
         Recipe(
             "lenet5-1998", preset("lenet5-1998"), "mnist", epochs=20, batch_size=64, learning_rate=2e-3,
             schedule="warmup-linear", loss="map",
-            reference="0.95 % test error after 20 passes without distortions (LeCun et al. 1998, section III.B)",
+            reference="0.95 % test error within 20 passes, without distortions (LeCun et al. 1998, section III.B)",
         ),
         Recipe(
             "lenet5-1998-distorted", preset("lenet5-1998"), "mnist", epochs=20, batch_size=64,

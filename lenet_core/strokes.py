@@ -23,7 +23,7 @@ Strokes = Sequence[Stroke]
 
 FIELD = 280  # side of the inked picture, pixels
 LONGER_SIDE = 200  # of the strokes' box in it, pixels: ten for each of MNIST's 20
-# MNIST's test digits have a median stroke width of 2.6 pixels, which a pen of 27 here comes to
+# MNIST's digits have a median stroke width of 2.6 pixels, which a pen of 27 here comes to
 # (`python -m benchmarks.pen_width`).
 PEN = 27
 MAX_STROKES = 100

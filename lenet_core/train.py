@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -114,8 +115,8 @@ def fit(
     """Trains `net` in place, yielding a `Step` after each batch and an `Epoch` after each pass.
 
     `data` are the recipe's training images; the last, smaller batch of a pass is used too. Stopping the
-    iteration stops the training where it is. The same recipe, data, network and device give the same
-    weights.
+    iteration stops the training where it is. On a CPU the same recipe, data and network give the same
+    weights; a GPU may sum in another order.
 
     Raises:
         ValueError: the data set's images or classes do not fit the network.
@@ -142,11 +143,23 @@ def fit(
             here = slice(batch * recipe.batch_size, (batch + 1) * recipe.batch_size)
             done = epoch * batches + batch
             rate = learning_rate_at(recipe, done, total_steps)
-            loss = step(inputs[here], targets[here], rate)
+            with _own_chance(recipe, device, done):
+                loss = step(inputs[here], targets[here], rate)
             total_loss += loss * len(targets[here])
             yield Step(epoch, done + 1, total_steps, loss, rate)
         score = accuracy(net, held_out, recipe.architecture.input_shape) if len(held_out) else None
         yield Epoch(epoch, float(total_loss) / len(train), score, time.perf_counter() - started)
+
+
+@contextmanager
+def _own_chance(recipe: Recipe, device: torch.device, step: int) -> Iterator[None]:
+    """What dropout draws in this step depends on the recipe's seed alone, and disturbs nobody else's draws."""
+    if not recipe.architecture.dropout:
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(recipe.seed + step)
+        yield
 
 
 def _epoch_inputs(images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

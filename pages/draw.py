@@ -49,7 +49,7 @@ def _ask(known: list[Network], digit: Digit | None) -> dict[str, Answer]:
             if digit is not None:
                 answers[network.key] = classify(loaded, digit.image)
         except (LenetError, ValueError) as error:
-            st.warning(f"{network.title} cannot answer: {error}", icon=":material/warning:")
+            st.html(markup.warning(f"{network.title} cannot answer: {error}"))
     return answers
 
 
@@ -57,10 +57,7 @@ def _answer(network: Network, answer: Answer, strokes: int) -> None:
     seen = answer.layers["image"][0]
     size = f"{seen.shape[0]} x {seen.shape[1]}"
     picture = markup.figure(markup.ink_picture(seen), f"What the network sees: {size}", side=140)
-    st.html(
-        f'<div class="lp-top">{markup.answer(answer, network.colour, strokes)}'
-        f"{markup.bars(answer, network.colour)}{picture}</div>"
-    )
+    st.html(markup.top(markup.answer(answer, network.colour, strokes), markup.bars(answer, network.colour), picture))
 
 
 def _steps(digit: Digit) -> None:
@@ -81,22 +78,36 @@ def _steps(digit: Digit) -> None:
         ),
     )
     figures = (markup.figure(markup.ink_picture(image), caption, side=150) for image, caption in steps)
-    st.html(f'<div class="lp-row">{"".join(figures)}</div>')
+    st.html(markup.row(figures))
 
 
-_WHAT_TO_SEE = (
-    ("First layer", 132, "Each map is bright where its own small kernel finds its stroke or edge in your digit."),
-    ("Second layer", 78, "Each map combines several of the first layer's, more coarsely: corners, ends and curves."),
+_LAYERS = (
+    ("First layer", 132, "one stroke or edge in your digit"),
+    ("Second layer", 78, "a corner, an end or a curve, put together from the first layer's maps"),
+)
+_FEATURE_MAP = (
+    "A feature map is the picture that one kernel makes of what comes before it: at every place the weighted sum "
+    "of the pixels there, plus a bias, passed through the activation f."
 )
 
 
+def _what_to_see(activation: str, pattern: str) -> str:
+    """How to read a feature map; what its tones mean depends on the activation."""
+    if activation == "sigmoid":
+        return f"Each kernel looks for {pattern}. Bright: it is there; dark: its opposite; between: empty paper."
+    if activation in ("tanh", "scaled-tanh", "identity"):
+        return f"Each kernel looks for {pattern}. Red: it is there; blue: its opposite; white: neither."
+    return f"Each map is bright where its own kernel finds its pattern: {pattern}."
+
+
 def _feature_maps(network: Network, answer: Answer) -> None:
-    loaded = cache.checkpoint(network)
-    convolutions = [layer.name for layer in loaded.architecture.layers if layer.kind == "convolution"]
+    arch = cache.checkpoint(network).architecture
+    convolutions = [layer.name for layer in arch.layers if layer.kind == "convolution"]
     columns = st.columns([2, 3], gap="medium")
-    for (title, side, says), name, column in zip(_WHAT_TO_SEE, convolutions, columns, strict=False):
+    for (title, side, pattern), name, column in zip(_LAYERS, convolutions, columns, strict=False):
         with column:
-            st.subheader(f"{title}, {name.upper()}", anchor=False)
+            st.subheader(f"{title}, {name.upper()}", anchor=False, help=_FEATURE_MAP)
+            says = _what_to_see(arch.activation, pattern)
             st.html(markup.maps(name.upper(), answer.layers[f"{name}_act"], side, says))
 
 
@@ -110,6 +121,9 @@ def room() -> None:
     with right:
         place = st.container()
         known = networks()
+        if not known:
+            st.html(markup.empty("No network found", "assets/checkpoints is empty: fetch the project anew."))
+            return
         first = _choose(known)
         answers = _ask(known, digit)
         if digit is None:

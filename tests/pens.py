@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lenet_core.strokes import rasterise
+from lenet_core.data import DIGITS, DataSet
+from lenet_core.preprocess import to_digit
+from lenet_core.strokes import ink, rasterise
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 STROKES = SHARED_DATA / "strokes" / "pen_digits.jsonl"
@@ -31,6 +35,18 @@ class PenDigit:
 def pen_digits() -> list[PenDigit]:
     """All pen digits, in the file's order."""
     return [PenDigit(**json.loads(line)) for line in STROKES.read_text().splitlines()]
+
+
+def pen_data(draw: Callable[[PenDigit], NDArray[np.uint8]]) -> DataSet:
+    """All pen digits as a data set, each drawn by `draw` and put through MNIST's preprocessing."""
+    digits = pen_digits()
+    images = torch.from_numpy(np.stack([to_digit(draw(digit)).image for digit in digits]))[:, None]
+    return DataSet("pens", "1,000 pen digits", images, torch.tensor([digit.label for digit in digits]), DIGITS)
+
+
+def inked(digit: PenDigit) -> NDArray[np.uint8]:
+    """The digit as the Draw page makes a picture of it."""
+    return ink(digit.strokes)
 
 
 def picture(digit: PenDigit) -> NDArray[np.uint8]:

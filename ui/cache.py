@@ -47,8 +47,5 @@ def sample_digits() -> NDArray[np.uint8]:
     from lenet_core.data import load
 
     data = load("mnist-5k", train=False)
-    first = [int((data.labels == digit).nonzero()[_PRETTY.get(digit, 0), 0]) for digit in range(10)]
+    first = [int((data.labels == digit).nonzero()[0, 0]) for digit in range(10)]
     return np.stack([data.images[index, 0].numpy() for index in first])
-
-
-_PRETTY: dict[int, int] = {}  # which of a class's test digits, where the first is not a clear one

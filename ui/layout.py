@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import streamlit as st
+
+from ui import markup
 
 
 @dataclass(frozen=True)
@@ -49,4 +50,4 @@ def begin(key: str) -> None:
         for other in ROOMS.values():
             st.page_link(other.page, label=other.name, icon=other.icon)
     st.title(room.title, anchor=False)
-    st.html(f'<p class="lp-lead">{escape(room.lead)}</p>')
+    st.html(markup.lead(room.lead))

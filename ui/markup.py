@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,26 @@ def doubt(result: Answer) -> str:
     if result.probabilities[second] < 0.01:
         return "no other above 1 %"
     return f"then {runner_up}, {percent(float(result.probabilities[second]))}"
+
+
+def row(items: Iterable[str]) -> str:
+    """Pictures side by side."""
+    return f'<div class="lp-row">{"".join(items)}</div>'
+
+
+def lead(text: str) -> str:
+    """The line under a page's title."""
+    return f'<p class="lp-lead">{escape(text)}</p>'
+
+
+def warning(text: str) -> str:
+    """Something that went wrong without stopping the page. The text may quote a file, so it is no Markdown."""
+    return f'<div class="lp-warning" role="alert">{escape(text)}</div>'
+
+
+def top(answer_html: str, bars_html: str, picture: str) -> str:
+    """The answer, its probabilities and what the network saw, side by side."""
+    return f'<div class="lp-top">{answer_html}{bars_html}{picture}</div>'
 
 
 def answer(result: Answer, colour: str, strokes: int) -> str:
@@ -153,7 +174,7 @@ def stage(name: str, shape: str, says: str, body: str, width: int, order: int) -
     return (
         f'<figure class="lp-stage" style="--turn:{order};width:{max(width, 96)}px">'
         f'<figcaption><b>{escape(name)}</b> <span class="lp-quiet">{escape(shape)}</span></figcaption>{body}'
-        f'<figcaption class="lp-says">{escape(says)}</figcaption></figure>'
+        f'<div class="lp-says">{escape(says)}</div></figure>'
     )
 
 

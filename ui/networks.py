@@ -15,7 +15,7 @@ _BUNDLED = {
     "lenet-d2l": ("Textbook LeNet", "#009e73", "sigmoid, average pooling"),
     "lenet-d2l-fashion": ("Textbook LeNet on clothes", "#e69f00", "knows Fashion-MNIST, no digits"),
 }
-_OWN_COLOUR = "#56b4e9"
+_OWN_COLOURS = ("#56b4e9", "#f0e442", "#999999")
 _MOST_OWN = 6
 
 
@@ -35,4 +35,7 @@ def networks() -> list[Network]:
     bundled = bundled_checkpoints()
     known = [Network(key, *_BUNDLED[key], bundled[key]) for key in _BUNDLED if key in bundled]
     own = list(own_checkpoints().items())[:_MOST_OWN]
-    return known + [Network(f"own/{name}", name, _OWN_COLOUR, "trained by you", path) for name, path in own]
+    return known + [
+        Network(f"own/{name}", name, _OWN_COLOURS[index % len(_OWN_COLOURS)], "trained by you", path)
+        for index, (name, path) in enumerate(own)
+    ]

@@ -168,7 +168,7 @@ def test_evaluating_uses_the_trainings_own_data_where_none_is_named(
 ) -> None:
     done = call("evaluate", training[1])
     assert done.returncode == 0, done.stderr
-    assert "5,000-digit sample" in done.stdout
+    assert "sample of 5,000 MNIST training digits" in done.stdout
     assert "95 % interval" in done.stdout
 
 
@@ -342,3 +342,11 @@ def test_own_checkpoints_are_listed_newest_first_and_unfinished_ones_not(own_dat
     (runs_dir() / "notes.txt").write_text("mine")
     assert list(own_checkpoints()) == ["a-newest", "c-middle", "b-oldest"]
     assert own_checkpoints()["a-newest"] == runs_dir() / "a-newest" / "model.safetensors"
+
+
+def test_clothes_are_not_judged_as_digits() -> None:
+    clothes = str(ROOT / "assets" / "checkpoints" / "lenet-d2l-fashion.safetensors")
+    done = call("evaluate", clothes, "--data", "mnist-5k")
+    assert done.returncode == 2
+    assert "T-shirt" in done.stderr
+    assert "--data" in done.stderr

@@ -22,7 +22,7 @@ from lenet_core.classify import classify
 from lenet_core.data import load
 from lenet_core.errors import EmptyDrawingError, ImageError
 from lenet_core.library import DEFAULT, bundled_checkpoints
-from lenet_core.preprocess import MAX_FILE_BYTES, MAX_PIXELS, fit_to_network, grey, read_image, to_digit
+from lenet_core.preprocess import MAX_FILE_BYTES, MAX_PIXELS, grey, read_image, to_digit
 from tests.pens import pen_digits, picture
 
 Bytes = NDArray[np.uint8]
@@ -293,14 +293,6 @@ def test_a_photo_of_blank_paper_is_an_empty_drawing(noise: float) -> None:
             to_digit(np.clip(paper * 255, 0, 255).astype(np.uint8))
 
 
-def test_min_extent_is_the_least_part_of_the_picture_that_counts() -> None:
-    picture = np.zeros((50, 100), dtype=np.uint8)
-    picture[20:30, 40:43] = 255  # 10 of 100 pixels
-    assert to_digit(picture, min_extent=0.1).box == (40, 20, 43, 30)
-    with pytest.raises(EmptyDrawingError, match="10 pixels"):
-        to_digit(picture, min_extent=0.11)
-
-
 # --- what is no picture ------------------------------------------------------------------------
 
 
@@ -529,16 +521,3 @@ def test_large_pictures_give_the_digit_that_small_ones_give() -> None:
         image = to_digit(picture).image
         assert difference(image[5:25, 12:17], np.full((20, 5), 255, dtype=np.uint8)) < 80
         assert int((image > 128).sum()) == 100
-
-
-def test_fit_to_network_pads_28_to_32_by_2_on_each_side(digits: Bytes) -> None:
-    padded = fit_to_network(digits[0], 32)
-    assert np.array_equal(padded[2:30, 2:30], digits[0])
-    assert padded.sum() == digits[0].sum()
-    assert fit_to_network(digits[0], 28) is digits[0] or np.array_equal(fit_to_network(digits[0], 28), digits[0])
-
-
-def test_fit_to_network_averages_28_down_to_14() -> None:
-    image = np.zeros((28, 28), dtype=np.uint8)
-    image[0, 0], image[0, 1], image[1, 0], image[1, 1] = 100, 200, 0, 20
-    assert fit_to_network(image, 14)[0, 0] == 80

@@ -420,3 +420,15 @@ def test_descriptions_that_are_no_recipes_are_value_errors() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r".+"):
             Recipe.from_dict(bad)  # type: ignore[arg-type]
+
+
+def test_dropout_draws_by_the_recipes_seed_and_leaves_other_draws_alone(few: DataSet) -> None:
+    dropping = recipe(architecture=MODERN.architecture.replace(dropout=0.5))
+    nets = []
+    for disturbance in (1, 2):
+        torch.manual_seed(disturbance)
+        expected = torch.rand(3)
+        torch.manual_seed(disturbance)
+        nets.append(trained(dropping, few)[0])
+        assert torch.equal(torch.rand(3), expected)
+    assert same_weights(*nets)

@@ -221,6 +221,21 @@ def test_touch_draws(browser: Browser, server: Server) -> None:
     context.close()
 
 
+def test_a_pen_draws(draw_page: DrawPage) -> None:
+    draw_page.open()
+    box = draw_page.canvas.bounding_box()
+    assert box is not None
+    session = draw_page.page.context.new_cdp_session(draw_page.page)
+    scale = box["width"] / 280
+    points = [{"x": box["x"] + x * scale, "y": box["y"] + y * scale} for x, y in SEVEN[0]]
+    pen = {"button": "left", "pointerType": "pen", "clickCount": 1}
+    session.send("Input.dispatchMouseEvent", {"type": "mousePressed", "buttons": 1, **points[0], **pen})
+    for point in points[1:]:
+        session.send("Input.dispatchMouseEvent", {"type": "mouseMoved", "buttons": 1, **point, **pen})
+    session.send("Input.dispatchMouseEvent", {"type": "mouseReleased", "buttons": 0, **points[-1], **pen})
+    assert draw_page.read(1) == "7"
+
+
 def test_two_visitors_do_not_see_each_other(draw_page: DrawPage, browser: Browser) -> None:
     draw_page.open()
     context = browser.new_context()

@@ -5,21 +5,18 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from playwright.sync_api import Page, expect
 
-from lenet_core.data import DIGITS, DataSet, load
+from lenet_core.data import load
 from lenet_core.evaluate import evaluate
 from lenet_core.layers import build
-from lenet_core.preprocess import to_digit
 from lenet_core.recipes import recipe_named
-from lenet_core.strokes import ink
 from lenet_core.train import fit
 from tests.conftest import Server
 from tests.e2e.conftest import DrawPage
-from tests.pens import pen_digits
+from tests.pens import inked, pen_data, pen_digits
 
 pytestmark = pytest.mark.slow
 
@@ -33,10 +30,7 @@ def test_the_default_networks_recipe_holds_for_other_seeds(real_data: Path, pen_
     for _ in fit(net, recipe, load("mnist", train=True, root=real_data)):
         pass
     assert evaluate(net, load("mnist", train=False, root=real_data), shape).accuracy >= 0.993
-    digits = pen_digits()
-    images = torch.from_numpy(np.stack([to_digit(ink(digit.strokes)).image for digit in digits]))[:, None]
-    labels = torch.tensor([digit.label for digit in digits])
-    assert evaluate(net, DataSet("pens", "pens", images, labels, DIGITS), shape).accuracy >= 0.97
+    assert evaluate(net, pen_data(inked), shape).accuracy >= 0.97
 
 
 def test_all_pen_digits_in_the_browser(page: Page, server: Server, pen_strokes: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save
 from streamlit.testing.v1 import AppTest
 
 from lenet_core.library import bundled_checkpoints
@@ -106,14 +107,27 @@ def test_own_networks_answer_and_their_names_are_no_markup(own_data_folder: Path
     assert "<b>mine" not in page
 
 
+def test_a_strangers_words_in_a_warning_are_neither_markup_nor_markdown(own_data_folder: Path) -> None:
+    run = own_data_folder / "runs" / "![x](a.png) <b>bold"
+    run.mkdir(parents=True)
+    data = save({}, {"format": "![y](//nowhere.example/y.png) <script>", "description": "{}"})
+    (run / "model.safetensors").write_bytes(data)
+    app = draw(drawing=drawn("3"))
+    page = shown(app)
+    assert "![x](a.png) &lt;b&gt;bold cannot answer" in page
+    assert "<script>" not in page
+    assert all("![" not in str(element.value) for element in app.markdown)
+
+
 def test_a_damaged_own_network_is_named_and_the_others_answer(own_data_folder: Path) -> None:
     run = own_data_folder / "runs" / "broken"
     run.mkdir(parents=True)
     (run / "model.safetensors").write_bytes(b"not a network")
     app = draw(drawing=drawn("3"))
-    assert len(app.warning) == 1
-    assert "broken" in app.warning[0].value
-    assert ">3</div>" in shown(app)
+    page = shown(app)
+    assert page.count('role="alert"') == 1
+    assert "broken cannot answer" in page
+    assert ">3</div>" in page
 
 
 def test_a_colour_network_of_ones_own_answers_too(own_data_folder: Path) -> None:
@@ -153,5 +167,5 @@ def test_home_without_the_bundled_digits_says_so_and_keeps_its_ledger(monkeypatc
     st.cache_data.clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     app = home().run()
-    assert "pip install mlxtend" in app.warning[0].value
+    assert "pip install mlxtend" in shown(app)
     assert "340,908" in shown(app)
