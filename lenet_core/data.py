@@ -154,7 +154,7 @@ def _writable(folder: Path, inner: str) -> Iterator[Path]:
 def _torchvision_class(name: str) -> Callable[..., Any]:
     """A data set class of torchvision, also where its compiled operators do not fit this PyTorch.
 
-    With a CPU build of PyTorch beside the registry's torchvision those operators cannot load, and the
+    With a CPU build of PyTorch beside the package index's torchvision those operators cannot load, and the
     import stops at the first one it wants to describe. Reading data sets needs none of them, so their
     names are declared, and the import goes on.
     """
