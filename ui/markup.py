@@ -206,7 +206,8 @@ def ledger_table(rows: list[dict[str, Any]], parameters: int, connections: int) 
     )
     body = "".join(_ledger_row(row, max(parameters, 1)) for row in rows)
     foot = (
-        f'<tr><th scope="row" colspan="4">Total</th><td>{parameters:,}</td><td></td><td>{connections:,}</td>'
+        f'<tr><th scope="row">Total</th><td></td><td></td><td></td><td>{parameters:,}</td><td></td>'
+        f"<td>{connections:,}</td>"
         f"<td>{sum(row['multiply_adds'] for row in rows):,}</td><td></td></tr>"
     )
     return (
