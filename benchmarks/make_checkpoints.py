@@ -92,7 +92,7 @@ def table(rows: list[str], seeds: list[int], made: dict[str, Any]) -> str:
         "",
         "Each file is a network with its description, as `python -m lenet_core train` writes it. Written by",
         "`python -m benchmarks.make_checkpoints WORK_FOLDER`, which trains every recipe with seeds",
-        f"{', '.join(map(str, seeds))} and ships seed {seeds[0]}, unchosen. Accuracies are the shipped seed's,",
+        f"{', '.join(map(str, seeds))} and ships seed {seeds[0]}, the first that was trained. Accuracies are the shipped seed's,",
         "then (mean; range) over all seeds. The recipe itself comes from a study that saw both test sets; the",
         "networks never did, and the seed was not chosen by them. The pen digits are",
         "1,000 of UNIPEN's (Guyon et al. 1994), no one of which was trained on: first as the Draw page inks",

@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_the_default_networks_recipe_holds_for_other_seeds(real_data: Path, pen_strokes: Path, seed: int) -> None:
-    """At least 99.2 % on MNIST's test set (five seeds gave 99.25 to 99.52) and 97.0 % on the pen digits."""
+    """At least 99.3 % on MNIST's test set and 97.0 % on the pen digits. Seed 3 does not reach it yet: 99.25 %."""
     torch.set_num_threads(1)
     recipe = dataclasses.replace(recipe_named("lenet-modern-draw"), seed=seed)
     net, shape = build(recipe.architecture, seed=seed), recipe.architecture.input_shape
     for _ in fit(net, recipe, load("mnist", train=True, root=real_data)):
         pass
-    assert evaluate(net, load("mnist", train=False, root=real_data), shape).accuracy >= 0.992
+    assert evaluate(net, load("mnist", train=False, root=real_data), shape).accuracy >= 0.993
     assert evaluate(net, pen_data(inked), shape).accuracy >= 0.97
 
 
