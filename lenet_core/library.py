@@ -1,10 +1,12 @@
-"""Where things lie: the user's data folder, the bundled checkpoints, those of the user's own trainings.
+"""Where things lie: the user's data folder, the bundled checkpoints, those that learners bring along.
 
 Imports no PyTorch, so a page can list the networks before it has loaded.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -31,10 +33,35 @@ def bundled_checkpoints() -> dict[str, Path]:
     return dict(sorted(paths.items(), key=lambda item: item[0] != DEFAULT))
 
 
-def own_checkpoints() -> dict[str, Path]:
-    """The finished checkpoints of the user's own trainings, by the run's name, newest first."""
-    paths = [path for path in runs_dir().glob(f"*/model{SUFFIX}") if path.is_file()]
-    return {path.parent.name: path for path in sorted(paths, key=_age)}
+def uploads_dir(learner: str) -> Path:
+    """The folder for the checkpoints that a learner brought along; its name tells nothing of theirs."""
+    return data_dir() / "uploads" / hashlib.sha256(learner.encode()).hexdigest()[:32]
+
+
+def own_checkpoints(learner: str = "", most: int | None = None) -> dict[str, Path]:
+    """The networks that a learner trained or brought along, by name, the newest first, at most `most`.
+
+    Runs that name no learner, which the command line made, are everybody's.
+    """
+    trained = runs_dir().glob(f"*/model{SUFFIX}")
+    brought = uploads_dir(learner).glob(f"*{SUFFIX}")
+    own: dict[str, Path] = {}
+    for path in sorted([*trained, *brought], key=_age):
+        if most is not None and len(own) == most:
+            break
+        if path.parent.parent != runs_dir():
+            own[path.stem] = path
+        elif learner_of(path.parent) in ("", learner):
+            own[path.parent.name] = path
+    return own
+
+
+def learner_of(run_folder: Path) -> str:
+    """Whose run it is; empty where it names nobody."""
+    try:
+        return str(json.loads((run_folder / "recipe.json").read_text())["learner"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _age(path: Path) -> float:

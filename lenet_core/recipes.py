@@ -8,24 +8,50 @@ from dataclasses import dataclass
 from typing import Any
 
 from lenet_core.architecture import Architecture
-from lenet_core.augment import Augmentation
 from lenet_core.bounds import check_choice, check_number, shorten
-from lenet_core.data import DATA_SETS
+from lenet_core.data_sets import DATA_SETS
 from lenet_core.presets import preset
 
 OPTIMISERS = ("adam", "sgd")
-SCHEDULES = ("constant", "warmup-linear")
+SCHEDULES = ("constant", "linear", "cosine", "warmup-linear")
 LOSSES = ("cross-entropy", "map")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training images are varied; every amount is the largest, drawn evenly to both sides.
+
+    `shift` in pixels, `rotation` in degrees, `shear` as a fraction, `scale` and `aspect` as factors
+    (1.1 is a tenth larger or smaller). `slashed_zeros`, `crossed_sevens` and `flagged_ones` are the
+    fractions of those digits that get an extra stroke.
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    shear: float = 0.0
+    scale: float = 1.0
+    aspect: float = 1.0
+    slashed_zeros: float = 0.0
+    crossed_sevens: float = 0.0
+    flagged_ones: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("shift", 0, 14), ("rotation", 0, 180), ("shear", 0, 1), ("scale", 1, 4), ("aspect", 1, 4),
+            ("slashed_zeros", 0, 1), ("crossed_sevens", 0, 1), ("flagged_ones", 0, 1),
+        ):  # fmt: skip
+            check_number(name, getattr(self, name), low, high, whole=False)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that decides a training, apart from the machine it runs on.
 
-    `schedule` "warmup-linear" raises the learning rate from 0 over the first fifth of the steps and
-    lowers it linearly to 0 at the last. `loss` "map" is LeCun et al. 1998, equation 9, with a rubbish
-    class at distance `rubbish`. `validation` is how many training images are held out. `reference` is
-    what was published for this training, with its source.
+    `share` is the fraction of the data set's training images that are used, and `validation` the
+    fraction of those that is held out. `schedule` "linear" and "cosine" lower the learning rate to 0
+    over all steps; "warmup-linear" raises it from 0 over the first fifth of them and lowers it linearly
+    to 0 at the last. `loss` "map" is LeCun et al. 1998, equation 9, with a rubbish class at distance
+    `rubbish`. `reference` is what was published for this training, with its source.
 
     Raises:
         ValueError: a value out of its range.
@@ -45,7 +71,8 @@ class Recipe:
     momentum: float = 0.0
     weight_decay: float = 0.0
     augmentation: Augmentation | None = None
-    validation: int = 0
+    share: float = 1.0
+    validation: float = 0.0
     seed: int = 0
     reference: str = ""
 
@@ -57,7 +84,8 @@ class Recipe:
         for name, low, high, whole in (
             ("epochs", 1, 10_000, True), ("batch_size", 1, 60_000, True), ("learning_rate", 0, 100, False),
             ("rubbish", 0, 1e3, False), ("label_smoothing", 0, 0.99, False), ("momentum", 0, 1, False),
-            ("weight_decay", 0, 10, False), ("validation", 0, 50_000, True), ("seed", 0, 2**32, True),
+            ("weight_decay", 0, 10, False), ("share", 0.001, 1, False), ("validation", 0, 0.9, False),
+            ("seed", 0, 2**32, True),
         ):  # fmt: skip
             check_number(name, getattr(self, name), low, high, whole)
         classes = len(DATA_SETS[self.data].classes)
@@ -113,30 +141,32 @@ def _recipes() -> list[Recipe]:
     return [
         Recipe(
             "lenet-d2l", preset("lenet-d2l"), "fashion-mnist", epochs=10, batch_size=128, learning_rate=0.1,
-            optimiser="sgd",
+            optimiser="sgd", validation=0.1,
             reference="validation accuracy 0.728 after 10 epochs on Fashion-MNIST, one run "
             "(Dive into Deep Learning, section 7.6, read off its plot)",
         ),
         Recipe(
             "lenet5-tanh", preset("lenet5-tanh"), "mnist", epochs=3, batch_size=64, learning_rate=1e-3,
+            validation=0.1,
         ),
         Recipe(
             "lenet5-1998", preset("lenet5-1998"), "mnist", epochs=20, batch_size=64, learning_rate=2e-3,
-            schedule="warmup-linear", loss="map",
+            schedule="warmup-linear", loss="map", validation=0.1,
             reference="0.95 % test error within 20 passes, without distortions (LeCun et al. 1998, section III.B)",
         ),
         Recipe(
             "lenet5-1998-distorted", preset("lenet5-1998"), "mnist", epochs=20, batch_size=64,
-            learning_rate=2e-3, schedule="warmup-linear", loss="map",
+            learning_rate=2e-3, schedule="warmup-linear", loss="map", validation=0.1,
             augmentation=Augmentation(shift=1, rotation=10, shear=0.1, scale=1.1),
             reference="0.8 % test error with distortions (LeCun et al. 1998, section III.B)",
         ),
         Recipe(
             "lenet-modern", preset("lenet-modern"), "mnist", epochs=5, batch_size=32, learning_rate=1e-3,
+            validation=0.1,
         ),
         Recipe(
             "alexnet-cifar", preset("alexnet-cifar"), "cifar10", epochs=10, batch_size=128,
-            learning_rate=0.01, optimiser="sgd", momentum=0.9, weight_decay=5e-4, validation=5_000,
+            learning_rate=0.01, optimiser="sgd", momentum=0.9, weight_decay=5e-4, validation=0.1,
         ),
         _draw_recipe("lenet-modern"),
         _draw_recipe("lenet5-tanh", learning_rate=2e-3),

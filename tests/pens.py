@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from lenet_core.data import DIGITS, DataSet
+from lenet_core.data import DataSet
+from lenet_core.data_sets import DIGITS
 from lenet_core.preprocess import to_digit
 from lenet_core.strokes import ink, rasterise
 

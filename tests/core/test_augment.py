@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lenet_core.augment import Augmentation, augment
+from lenet_core.augment import augment
 from lenet_core.data import load
+from lenet_core.recipes import Augmentation
 
 EVERYTHING = Augmentation(
     shift=2, rotation=15, shear=0.2, scale=1.2, aspect=1.2, slashed_zeros=0.5, crossed_sevens=0.5, flagged_ones=0.5

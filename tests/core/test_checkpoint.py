@@ -25,11 +25,11 @@ from lenet_core.checkpoint import (
     load_checkpoint,
     read_description,
     save_checkpoint,
-    write_atomically,
 )
 from lenet_core.data import load
-from lenet_core.errors import CheckpointError
+from lenet_core.errors import CheckpointError, StorageError
 from lenet_core.evaluate import evaluate
+from lenet_core.files import write_atomically
 from lenet_core.layers import build
 from lenet_core.library import DEFAULT, bundled_checkpoints
 from lenet_core.presets import preset
@@ -345,7 +345,7 @@ def only_file(folder: Path) -> bytes:
 
 
 def test_writing_replaces_the_whole_file(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "model.safetensors"
+    path = tmp_path / "model.safetensors"
     write_atomically(path, b"first, the longer one")
     write_atomically(path, b"second")
     assert only_file(path.parent) == b"second"
@@ -359,7 +359,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
     try:
-        with pytest.raises(CheckpointError) as caught:
+        with pytest.raises(StorageError) as caught:
             write_atomically(path, bytes(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -377,7 +377,7 @@ def test_a_failed_replacement_leaves_the_old_file_and_no_other(
     path = tmp_path / "model.safetensors"
     path.write_bytes(whole)
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(CheckpointError, match=r"model\.safetensors cannot be written \(Permission denied\)"):
+    with pytest.raises(StorageError, match=r"model\.safetensors cannot be written \(Permission denied\)"):
         save_checkpoint(path, Checkpoint(TINY, build(TINY, seed=1), ()))
     assert only_file(tmp_path) == whole
 
@@ -386,17 +386,16 @@ def test_a_folder_in_the_files_place_is_left_and_no_other_file(tmp_path: Path) -
     path = tmp_path / "model.safetensors"
     path.mkdir()
     (path / "kept").write_text("kept")
-    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+    with pytest.raises(StorageError, match=r"model\.safetensors"):
         write_atomically(path, b"new")
     assert list(tmp_path.iterdir()) == [path]
     assert only_file(path) == b"kept"
 
 
-def test_a_folder_that_cannot_be_made_is_a_checkpoint_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(CheckpointError, match=r"file"):
-        write_atomically(tmp_path / "file" / "model.safetensors", b"new")
-    assert only_file(tmp_path) == b"in the way"
+def test_a_folder_that_is_not_there_is_a_storage_error_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="gone"):
+        write_atomically(tmp_path / "gone" / "model.safetensors", b"new")
+    assert not list(tmp_path.iterdir())
 
 
 # --- the ones that ship ------------------------------------------------------------------------

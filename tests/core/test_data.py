@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from lenet_core.data import DATA_SETS, DIGITS, DataSet, _torchvision_class, load, to_input
+from lenet_core.data import DataSet, _torchvision_class, load, to_input
+from lenet_core.data_sets import DATA_SETS, DIGITS
 from lenet_core.errors import DataError
 from lenet_core.library import data_dir
 

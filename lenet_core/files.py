@@ -1,0 +1,36 @@
+"""Files that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from lenet_core.errors import StorageError
+
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replaces the file at `path` with `data`, whole or not at all; if `durable`, also when power fails.
+
+    Makes no folder: where a run was removed, nothing must bring it back.
+
+    Raises:
+        StorageError: the file cannot be written; what was there is unchanged.
+    """
+    temporary: str | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = file.name
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # temporary files are the owner's alone; this is an ordinary one
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror or error}). Make room there, or choose another folder "
+            "in LENET_DATA_DIR."
+        ) from error
