@@ -14,14 +14,23 @@ from lenet_core.data import DataSet, to_input
 _BATCH = 500  # 10,000 images at once would take 1.6 GB
 
 
+WORST = 48
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """What a test gave. `confusion` (classes, classes) counts images by true class (row) and answer (column)."""
+    """What a test gave. `confusion` (classes, classes) counts images by true class (row) and answer (column).
+
+    `worst` are the indices of up to 48 images whose own class got the least probability, the worst first,
+    and `worst_probabilities` (images, classes) what they got.
+    """
 
     data: str
     images: int
     correct: int
     confusion: list[list[int]]
+    worst: list[int]
+    worst_probabilities: list[list[float]]
 
     @property
     def accuracy(self) -> float:
@@ -50,19 +59,18 @@ def predict(net: nn.Sequential, images: Tensor, input_shape: tuple[int, int, int
         net.train(was_training)
 
 
-def accuracy(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int]) -> float:
-    """The fraction of `data` that the network answers rightly."""
-    return evaluate(net, data, input_shape).accuracy
-
-
 def evaluate(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int]) -> Evaluation:
-    """Accuracy and confusion matrix of the network on labelled images.
+    """Accuracy, confusion matrix and worst mistakes of the network on labelled images.
 
     Raises:
         ValueError: the images' channels do not fit the network's input.
     """
-    answers = torch.cat([logits.argmax(1).cpu() for logits in predict(net, data.images, input_shape)])
-    classes = max(len(data.classes), int(answers.max()) + 1)
-    counts = torch.bincount(data.labels * classes + answers, minlength=classes * classes)
-    correct = int((answers == data.labels).sum())
-    return Evaluation(data.title, len(data), correct, counts.reshape(classes, classes).tolist())
+    logits = torch.cat([logits.cpu() for logits in predict(net, data.images, input_shape)])
+    answers = logits.argmax(1)
+    classes = logits.shape[1]
+    counts = torch.bincount(data.labels * classes + answers, minlength=classes * classes).reshape(classes, classes)
+    probabilities = logits.softmax(1)
+    worst = probabilities[torch.arange(len(data)), data.labels].argsort(stable=True)[:WORST]
+    return Evaluation(
+        data.title, len(data), int(counts.trace()), counts.tolist(), worst.tolist(), probabilities[worst].tolist()
+    )

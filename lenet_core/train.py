@@ -1,4 +1,4 @@
-"""Training as a generator: `fit` yields what happens, and whoever reads decides what to show.
+"""Training as an iterator: it yields what happens, and whoever reads decides what to show.
 
 The loop holds the data set as one tensor, gathers one shuffled copy an epoch and slices batches from
 it, which does the same arithmetic as a DataLoader without its work for each image.
@@ -6,8 +6,9 @@ it, which does the same arithmetic as a DataLoader without its work for each ima
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,29 +17,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenet_core.augment import augment
-from lenet_core.data import DataSet, fit_field
-from lenet_core.evaluate import accuracy
+from lenet_core.data import DataSet, fit_field, to_input
+from lenet_core.evaluate import Evaluation, evaluate
+from lenet_core.optimisers import Optimiser, make_optimiser
 from lenet_core.recipes import Recipe
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step. `loss` is a scalar tensor on the device: `float()` of it waits for the device."""
+    """One optimiser step. `loss` (the batch's mean) and `correct` (images answered rightly before the step) are
+    scalar tensors on the device: `float()` of them waits for the device."""
 
     epoch: int
     step: int
     total_steps: int
+    images: int
     loss: Tensor
+    correct: Tensor
     learning_rate: float
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass through the training images; `validation_accuracy` is a fraction, None without held-out images."""
+    """One pass through the training images.
+
+    `loss` and `accuracy` (a fraction) are means over the pass, while the network was changing;
+    `validation` is what the held-out images gave at its end, None without any.
+    """
 
     epoch: int
     loss: float
-    validation_accuracy: float | None
+    accuracy: float
+    validation: Evaluation | None
     seconds: float
 
 
@@ -66,89 +76,161 @@ def learning_rate_at(recipe: Recipe, step: int, total_steps: int) -> float:
     """The learning rate of step `step`, counted from 0, of `total_steps`."""
     if recipe.schedule == "constant":
         return recipe.learning_rate
+    if recipe.schedule == "linear":
+        return recipe.learning_rate * (1 - step / total_steps)
+    if recipe.schedule == "cosine":
+        return recipe.learning_rate * (1 + math.cos(math.pi * step / total_steps)) / 2
     peak = max(1, total_steps // 5)
     rise, fall = (step + 1) / peak, (total_steps - step) / max(1, total_steps - peak)
     return recipe.learning_rate * min(rise, fall, 1.0)
 
 
-def make_optimiser(recipe: Recipe, net: nn.Module) -> torch.optim.Optimizer:
-    """The recipe's optimiser, with PyTorch's fused update."""
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(
-            net.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay, fused=True,
-        )  # fmt: skip
-    return torch.optim.Adam(net.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-
-
 class EagerStep:
-    """One step of plain PyTorch: forward, backward, update. The reference for any faster one."""
+    """One step of plain PyTorch: forward, backward, update. The reference for any faster one.
 
-    def __init__(self, net: nn.Module, optimiser: torch.optim.Optimizer, loss: Objective) -> None:
+    Gives the batch's mean loss and how many of its images were answered rightly.
+    """
+
+    def __init__(self, net: nn.Module, optimiser: Optimiser, loss: Objective) -> None:
         self.net, self.optimiser, self.loss = net, optimiser, loss
+        self.parameters = list(net.parameters())
 
-    def __call__(self, images: Tensor, labels: Tensor, learning_rate: float) -> Tensor:
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss(self.net(images), labels)
+    def __call__(self, images: Tensor, labels: Tensor, learning_rate: float) -> tuple[Tensor, Tensor]:
+        for parameter in self.parameters:
+            parameter.grad = None
+        logits = self.net(images)
+        loss = self.loss(logits, labels)
         loss.backward()
-        self.optimiser.step()
-        return loss.detach()
+        self.optimiser.step(learning_rate)
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 
-def split(data: DataSet, validation: int, seed: int) -> tuple[DataSet, DataSet]:
-    """The training images and the held-out ones, drawn by `seed`.
+def split(data: DataSet, recipe: Recipe) -> tuple[DataSet, DataSet]:
+    """The recipe's training images and its held-out ones, drawn from `data` by its seed.
 
     Raises:
-        ValueError: fewer than one image would be left to train on.
+        ValueError: no image would be left to train on.
     """
-    if validation >= len(data):
-        raise ValueError(f"{validation:,} images cannot be held out of {len(data):,}.")
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-    return data.take(order[validation:]), data.take(order[:validation])
+    used = round(len(data) * recipe.share)
+    held_out = round(used * recipe.validation)
+    if held_out >= used:
+        raise ValueError(
+            f"A share of {recipe.share:g} of {len(data):,} images, {recipe.validation:g} of them held out, "
+            "leaves none to train on; raise the share."
+        )
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(recipe.seed))
+    return data.take(order[held_out:used]), data.take(order[:held_out])
 
 
-def fit(
-    net: nn.Sequential, recipe: Recipe, data: DataSet, device: torch.device | str = "cpu"
-) -> Iterator[Step | Epoch]:
-    """Trains `net` in place, yielding a `Step` after each batch and an `Epoch` after each pass.
+class Training:
+    """A training as an iterator of what happens: a `Step` after each batch, an `Epoch` after each pass.
 
-    `data` are the recipe's training images; the last, smaller batch of a pass is used too. Stopping the
-    iteration stops the training where it is. On a CPU the same recipe, data and network give the same
-    weights; a GPU may sum in another order.
+    Trains `net` in place. `data` are the data set's training images, from which the recipe takes its
+    share; they stay on `device` throughout. The last, smaller batch of a pass is used too. Stopping the
+    iteration stops the training where it is, and `state()` is all that is needed to go on: on the same
+    machine and versions a training that was taken up again gives the same weights, bit for bit, as one
+    that was not interrupted. (A GPU may sum in another order.)
 
     Raises:
         ValueError: the data set's images or classes do not fit the network.
     """
-    device = torch.device(device)
-    outputs, classes = recipe.architecture.num_classes, len(data.classes)
-    if classes > outputs:
-        raise ValueError(
-            f"{recipe.architecture.name} has {outputs} outputs, too few for the {classes} classes of {data.title}."
-        )
-    generator = torch.Generator().manual_seed(recipe.seed)
-    train, held_out = split(data, recipe.validation, recipe.seed)
-    images, labels = train.images.to(device), train.labels.to(device)
-    net.to(device)
-    step = EagerStep(net, make_optimiser(recipe, net), objective(recipe))
-    batches = -(-len(train) // recipe.batch_size)
-    total_steps = batches * recipe.epochs
-    for epoch in range(recipe.epochs):
-        started, total_loss = time.perf_counter(), torch.zeros((), device=device)
-        net.train()
-        order = torch.randperm(len(train), generator=generator).to(device)
-        inputs, targets = _epoch_inputs(images[order], labels[order], recipe, generator), labels[order]
-        for batch in range(batches):
-            here = slice(batch * recipe.batch_size, (batch + 1) * recipe.batch_size)
-            done = epoch * batches + batch
-            rate = learning_rate_at(recipe, done, total_steps)
-            with _own_chance(recipe, device, done):
-                loss = step(inputs[here], targets[here], rate)
-            total_loss += loss * len(targets[here])
-            yield Step(epoch, done + 1, total_steps, loss, rate)
-        score = accuracy(net, held_out, recipe.architecture.input_shape) if len(held_out) else None
-        yield Epoch(epoch, float(total_loss) / len(train), score, time.perf_counter() - started)
+
+    def __init__(
+        self,
+        net: nn.Sequential,
+        recipe: Recipe,
+        data: DataSet,
+        device: torch.device | str = "cpu",
+        make_step: Callable[[nn.Module, Optimiser, Objective], EagerStep] = EagerStep,
+    ) -> None:
+        outputs, classes = recipe.architecture.num_classes, len(data.classes)
+        if classes > outputs:
+            raise ValueError(
+                f"{recipe.architecture.name} has {outputs} outputs, too few for the {classes} classes of {data.title}."
+            )
+        self.recipe, self.device = recipe, torch.device(device)
+        self.train, self.held_out = split(data, recipe)
+        to_input(self.train.images[:1], recipe.architecture.input_shape)  # says at once where the channels do not fit
+        self.images, self.labels = self.train.images.to(self.device), self.train.labels.to(self.device)
+        self.net = net.to(self.device)
+        self.optimiser = make_optimiser(recipe, net)
+        self.step = make_step(net, self.optimiser, objective(recipe))
+        self.batches = -(-len(self.train) // recipe.batch_size)
+        self.total_steps = self.batches * recipe.epochs
+        self.epoch = self.batch = 0
+        self._generator = torch.Generator().manual_seed(recipe.seed)
+        self._epoch_start = self._generator.get_state()
+        self._loss = torch.zeros((), device=self.device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    @property
+    def steps_done(self) -> int:
+        """How many batches were learned from."""
+        return self.epoch * self.batches + self.batch
+
+    def __iter__(self) -> Iterator[Step | Epoch]:
+        while self.epoch < self.recipe.epochs:
+            started = time.perf_counter()
+            self.net.train()
+            inputs, targets = self._shuffled()
+            while self.batch < self.batches:
+                yield self._one_step(inputs, targets)
+            yield self._end_epoch(started)
+
+    def state(self) -> dict[str, Tensor]:
+        """Where the training stands, as named tensors: the very ones it goes on to change, not copies."""
+        return {
+            **{f"net.{name}": tensor for name, tensor in self.net.state_dict().items()},
+            **{f"optimiser.{name}": tensor for name, tensor in self.optimiser.state().items()},
+            "position": torch.tensor([self.epoch, self.batch]),
+            "generator": self._epoch_start,
+            "loss": self._loss,
+            "correct": self._correct,
+        }
+
+    @torch.no_grad()
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Goes to where `state` was taken, which must come from the same recipe.
+
+        Raises:
+            ValueError: it does not fit this training.
+        """
+        own = self.state()
+        if {name: tensor.shape for name, tensor in own.items()} != {name: t.shape for name, t in state.items()}:
+            raise ValueError("The saved state is of another training; start this one anew.")
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
+        self.epoch, self.batch = (int(place) for place in own["position"])
+        self._generator.set_state(own["generator"])
+
+    def _shuffled(self) -> tuple[Tensor, Tensor]:
+        """This epoch's images as the network takes them, and their labels, both in this epoch's order."""
+        order = torch.randperm(len(self.labels), generator=self._generator).to(self.device)
+        labels = self.labels[order]
+        return _epoch_inputs(self.images[order], labels, self.recipe, self._generator), labels
+
+    def _one_step(self, inputs: Tensor, targets: Tensor) -> Step:
+        here = slice(self.batch * self.recipe.batch_size, (self.batch + 1) * self.recipe.batch_size)
+        images, labels = inputs[here], targets[here]
+        rate = learning_rate_at(self.recipe, self.steps_done, self.total_steps)
+        with _own_chance(self.recipe, self.device, self.steps_done):
+            loss, correct = self.step(images, labels, rate)
+        self._loss += loss * len(labels)
+        self._correct += correct
+        self.batch += 1
+        return Step(self.epoch, self.steps_done, self.total_steps, len(labels), loss, correct, rate)
+
+    def _end_epoch(self, started: float) -> Epoch:
+        shape = self.recipe.architecture.input_shape
+        validation = evaluate(self.net, self.held_out, shape) if len(self.held_out) else None
+        count = len(self.labels)
+        seconds = time.perf_counter() - started
+        ended = Epoch(self.epoch, float(self._loss) / count, int(self._correct) / count, validation, seconds)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self._epoch_start = self._generator.get_state()
+        self._loss.zero_()
+        self._correct.zero_()
+        return ended
 
 
 @contextmanager

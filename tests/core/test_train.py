@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenet_core.architecture import Architecture
-from lenet_core.augment import Augmentation
 from lenet_core.data import DataSet, load, to_input
-from lenet_core.evaluate import accuracy
+from lenet_core.evaluate import evaluate
 from lenet_core.layers import build
 from lenet_core.layout import Conv
 from lenet_core.presets import preset
-from lenet_core.recipes import RECIPES, Recipe, recipe_named
-from lenet_core.train import Epoch, Step, fit, learning_rate_at, map_loss, objective, split
+from lenet_core.recipes import RECIPES, Augmentation, Recipe, recipe_named
+from lenet_core.train import Epoch, Step, Training, learning_rate_at, map_loss, objective, split
 
 MODERN = RECIPES["lenet-modern"]
 
@@ -46,13 +45,15 @@ def few(digits: DataSet) -> DataSet:
 
 def recipe(**changes: Any) -> Recipe:
     """The modern LeNet's recipe for one short training on the sample, with changes."""
-    return dataclasses.replace(MODERN, **{"data": "mnist-5k", "epochs": 1, "batch_size": 64, **changes})
+    return dataclasses.replace(
+        MODERN, **{"data": "mnist-5k", "epochs": 1, "batch_size": 64, "validation": 0.0, **changes}
+    )
 
 
 def trained(how: Recipe, data: DataSet) -> tuple[nn.Sequential, list[Step], list[Epoch]]:
     """A network after the whole training, with what was told on the way."""
     net = build(how.architecture, seed=how.seed)
-    events = list(fit(net, how, data))
+    events = list(Training(net, how, data))
     steps = [event for event in events if isinstance(event, Step)]
     return net, steps, [event for event in events if isinstance(event, Epoch)]
 
@@ -108,6 +109,13 @@ def test_the_learning_rate_rises_over_a_fifth_and_falls_to_the_end(step: int, sh
     assert learning_rate_at(how, step, 100) == pytest.approx(0.4 * share)
 
 
+@pytest.mark.parametrize(("schedule", "half", "last"), [("linear", 0.5, 0.01), ("cosine", 0.5, 0.000247)])
+def test_the_learning_rate_falls_from_the_first_step(schedule: str, half: float, last: float) -> None:
+    how = recipe(learning_rate=0.4, schedule=schedule)
+    rates = [learning_rate_at(how, step, 100) for step in (0, 50, 99)]
+    assert rates == pytest.approx([0.4, 0.4 * half, 0.4 * last], rel=1e-2)
+
+
 @pytest.mark.parametrize("total", [1, 2, 3, 4, 5, 7])
 def test_a_very_short_schedule_still_learns(total: int) -> None:
     rates = [learning_rate_at(recipe(learning_rate=1, schedule="warmup-linear"), step, total) for step in range(total)]
@@ -115,19 +123,19 @@ def test_a_very_short_schedule_still_learns(total: int) -> None:
     assert max(rates) == 1
 
 
-# --- fit ---------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------
 
 
 def test_one_pass_over_the_sample_reaches_80_percent(digits: DataSet) -> None:
     net, steps, epochs = trained(recipe(batch_size=32), digits)
-    assert accuracy(net, load("mnist-5k", train=False), (1, 28, 28)) > 0.8
+    assert evaluate(net, load("mnist-5k", train=False), (1, 28, 28)).accuracy > 0.8
     assert len(steps) == 125
     assert len(epochs) == 1
 
 
 def test_what_is_told_on_the_way(few: DataSet) -> None:
-    how = recipe(epochs=2, learning_rate=0.01, schedule="warmup-linear", validation=50)
-    events = list(fit(build(how.architecture, seed=0), how, few))
+    how = recipe(epochs=2, learning_rate=0.01, schedule="warmup-linear", validation=0.1)
+    events = list(Training(build(how.architecture, seed=0), how, few))
     steps = [event for event in events if isinstance(event, Step)]
     # 450 images make 7 batches of 64 and one of 2.
     assert [type(event) for event in events] == ([Step] * 8 + [Epoch]) * 2
@@ -142,12 +150,12 @@ def test_what_is_told_on_the_way(few: DataSet) -> None:
         mean = sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / 450
         assert epoch.loss == pytest.approx(mean, rel=1e-5)
         assert epoch.epoch == number
-        assert epoch.validation_accuracy is not None
-        assert (epoch.validation_accuracy * 50) == pytest.approx(round(epoch.validation_accuracy * 50))
+        assert epoch.validation is not None
+        assert (epoch.validation.accuracy * 50) == pytest.approx(round(epoch.validation.accuracy * 50))
 
 
 def test_without_held_out_images_there_is_no_validation_accuracy(few: DataSet) -> None:
-    assert trained(recipe(), few)[2][0].validation_accuracy is None
+    assert trained(recipe(), few)[2][0].validation is None
 
 
 @pytest.mark.parametrize(
@@ -155,7 +163,7 @@ def test_without_held_out_images_there_is_no_validation_accuracy(few: DataSet) -
     [
         {},
         {"augmentation": Augmentation(shift=2, rotation=10, slashed_zeros=0.5)},
-        {"validation": 100},
+        {"validation": 0.2},
         {"architecture": preset("lenet5-1998"), "loss": "map"},
         {"architecture": preset("lenet-modern").replace(initialisation="lecun", activation="gelu")},
     ],
@@ -181,11 +189,11 @@ PLAIN_SGD = {"optimiser": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight
         PLAIN_ADAM,
         PLAIN_SGD,
         {**PLAIN_ADAM, "schedule": "warmup-linear", "label_smoothing": 0.1, "weight_decay": 1e-3},
-        {**PLAIN_SGD, "validation": 100, "architecture": preset("lenet5-tanh")},
+        {**PLAIN_SGD, "validation": 0.2, "architecture": preset("lenet5-tanh")},
     ],
     ids=["adam", "sgd", "adam with all it takes", "sgd with held-out images"],
 )
-def test_fit_equals_a_plain_loop(changes: dict[str, Any], few: DataSet) -> None:
+def test_training_equals_a_plain_loop(changes: dict[str, Any], few: DataSet) -> None:
     how = recipe(epochs=2, batch_size=96, seed=5, **changes)
     net, steps, _ = trained(how, few)
 
@@ -196,9 +204,10 @@ def test_fit_equals_a_plain_loop(changes: dict[str, Any], few: DataSet) -> None:
         )
     else:
         optimiser = torch.optim.Adam(plain.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    held_out = torch.randperm(500, generator=torch.Generator().manual_seed(5))[: how.validation]
+    count = round(500 * how.validation)
+    held_out = torch.randperm(500, generator=torch.Generator().manual_seed(5))[:count]
     # Training images keep the order that the split drew them in.
-    kept = torch.randperm(500, generator=torch.Generator().manual_seed(5))[how.validation :]
+    kept = torch.randperm(500, generator=torch.Generator().manual_seed(5))[count:]
     assert not set(held_out.tolist()) & set(kept.tolist())
     generator, losses = torch.Generator().manual_seed(5), []
     batches = math.ceil(len(kept) / 96)
@@ -241,63 +250,108 @@ def indices(data: DataSet) -> list[int]:
     return (data.images[:, 0, 0, 0].int() * 256 + data.images[:, 0, 0, 1].int()).tolist()
 
 
-@pytest.mark.parametrize("validation", [0, 1, 300, 999])
-def test_a_split_is_disjoint_and_complete(validation: int) -> None:
-    train, held_out = split(indexed(1_000), validation, seed=3)
-    assert (len(train), len(held_out)) == (1_000 - validation, validation)
+@pytest.mark.parametrize(("validation", "count"), [(0, 0), (0.001, 1), (0.3, 300), (0.9, 900)])
+def test_a_split_is_disjoint_and_complete(validation: float, count: int) -> None:
+    train, held_out = split(indexed(1_000), recipe(validation=validation, seed=3))
+    assert (len(train), len(held_out)) == (1_000 - count, count)
     assert sorted(indices(train) + indices(held_out)) == list(range(1_000))
     assert all(int(label) == index % 10 for label, index in zip(held_out.labels, indices(held_out), strict=True))
 
 
 def test_a_split_is_drawn_by_its_seed() -> None:
-    first, again, other = (indices(split(indexed(1_000), 300, seed)[1]) for seed in (3, 3, 4))
+    first, again, other = (indices(split(indexed(1_000), recipe(validation=0.3, seed=seed))[1]) for seed in (3, 3, 4))
     assert first == again
     assert first != other
     assert sorted(first) != list(range(300))
 
 
-@pytest.mark.parametrize("validation", [1_000, 50_000])
-def test_nothing_left_to_train_on_is_a_value_error(validation: int) -> None:
-    with pytest.raises(ValueError, match=f"{validation:,}.*1,000"):
-        split(indexed(1_000), validation, 0)
+def test_a_share_is_a_part_of_the_images_and_the_rest_is_not_looked_at() -> None:
+    train, held_out = split(indexed(1_000), recipe(share=0.2, validation=0.25, seed=3))
+    assert (len(train), len(held_out)) == (150, 50)
+    assert len(set(indices(train) + indices(held_out))) == 200
+
+
+def test_nothing_left_to_train_on_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match=r"share of 0\.001 of 400 images"):
+        split(indexed(400), recipe(share=0.001))
 
 
 def test_held_out_images_are_never_trained_on(few: DataSet) -> None:
-    how = recipe(validation=200, seed=9)
+    how = recipe(validation=0.4, seed=9)
     held_out = torch.randperm(500, generator=torch.Generator().manual_seed(9))[:200]
     spoilt = few.images.clone()
     spoilt[held_out] = 255 - spoilt[held_out]
     net, _, epochs = trained(how, few)
     other, _, spoilt_epochs = trained(how, dataclasses.replace(few, images=spoilt))
     assert same_weights(net, other)
-    assert epochs[0].validation_accuracy != spoilt_epochs[0].validation_accuracy
-    expected = accuracy(net, few.take(held_out), (1, 28, 28))
-    assert epochs[0].validation_accuracy == pytest.approx(expected)
+    assert epochs[0].validation.accuracy != spoilt_epochs[0].validation.accuracy
+    expected = evaluate(net, few.take(held_out), (1, 28, 28)).accuracy
+    assert epochs[0].validation.accuracy == pytest.approx(expected)
 
 
 def test_stopping_midway_leaves_a_network_that_can_be_used(digits: DataSet) -> None:
     how = recipe(batch_size=32)
     net, start = build(how.architecture, seed=0), build(how.architecture, seed=0)
-    training = fit(net, how, digits)
+    training = Training(net, how, digits)
     losses = [float(step.loss) for step in itertools.islice(training, 60) if isinstance(step, Step)]
-    training.close()
     assert not same_weights(net, start)
     test = load("mnist-5k", train=False)
-    assert accuracy(net, test, (1, 28, 28)) > accuracy(start, test, (1, 28, 28)) + 0.2
+    assert evaluate(net, test, (1, 28, 28)).accuracy > evaluate(start, test, (1, 28, 28)).accuracy + 0.2
     _, steps, _ = trained(how, digits)
     assert losses == [float(step.loss) for step in steps[:60]]  # the first part of the whole training
 
 
+INTERRUPTED = {
+    "adam": {"validation": 0.2},
+    "sgd": {**PLAIN_SGD, "schedule": "cosine"},
+    "augmented": {"augmentation": Augmentation(shift=2, rotation=10, slashed_zeros=0.5)},
+    "dropout": {"architecture": preset("lenet-modern").replace(dropout=0.3)},
+    "1998": {"architecture": preset("lenet5-1998"), "loss": "map"},
+}
+
+
+@pytest.mark.parametrize("changes", INTERRUPTED.values(), ids=INTERRUPTED)
+@pytest.mark.parametrize("at", [1, 8, 9, 13])  # of 8 steps and an `Epoch`, twice
+def test_a_training_taken_up_again_is_bitwise_the_uninterrupted_one(
+    changes: dict[str, Any], at: int, few: DataSet
+) -> None:
+    how = recipe(epochs=2, **changes)
+    whole, steps, epochs = trained(how, few)
+    first = Training(build(how.architecture, seed=0), how, few)
+    begun = list(itertools.islice(first, at))
+    kept = {name: tensor.clone() for name, tensor in first.state().items()}
+    second = Training(build(how.architecture, seed=7), how, few)
+    second.load_state(kept)
+    events = begun + list(second)
+    assert same_weights(second.net, whole)
+    assert [float(event.loss) for event in events] == [
+        float(e.loss) for e in sorted([*steps, *epochs], key=lambda event: (event.epoch, isinstance(event, Epoch)))
+    ]
+
+
+def test_the_state_of_another_training_is_refused(few: DataSet) -> None:
+    other = recipe(architecture=preset("lenet5-tanh"))
+    state = Training(build(other.architecture), other, few).state()
+    with pytest.raises(ValueError, match="another training"):
+        Training(build(MODERN.architecture), recipe(), few).load_state(state)
+
+
+def test_a_network_without_parameters_is_a_value_error(few: DataSet) -> None:
+    arch = Architecture("nothing", (1, 28, 28), (), (), head="rbf")
+    with pytest.raises(ValueError, match="no parameters"):
+        Training(build(arch), recipe(architecture=arch), few)
+
+
 def test_dropout_is_on_in_training_and_off_in_validation(few: DataSet) -> None:
     arch = Architecture("drop", (1, 28, 28), (Conv(4, pool=4),), (32,), dropout=0.9)
-    how = recipe(architecture=arch, learning_rate=0, validation=250, epochs=2)
+    how = recipe(architecture=arch, learning_rate=0, validation=0.5, epochs=2)
     net = build(arch, seed=0).eval()  # as a loaded network is
-    epochs = [event for event in fit(net, how, few) if isinstance(event, Epoch)]
+    epochs = [event for event in Training(net, how, few) if isinstance(event, Epoch)]
     held_out = torch.randperm(500, generator=torch.Generator().manual_seed(0))[:250]
     net.eval()
     logits = net(to_input(few.images[held_out], (1, 28, 28)))
     expected = (logits.argmax(1) == few.labels[held_out]).float().mean().item()
-    assert [epoch.validation_accuracy for epoch in epochs] == pytest.approx([expected] * 2)
+    assert [epoch.validation.accuracy for epoch in epochs] == pytest.approx([expected] * 2)
     kept = torch.randperm(500, generator=torch.Generator().manual_seed(0))[250:]
     without_dropout = F.cross_entropy(net(to_input(few.images[kept], (1, 28, 28))), few.labels[kept]).item()
     assert abs(epochs[0].loss - without_dropout) > 1e-3
@@ -314,13 +368,13 @@ def test_images_that_do_not_fit_are_a_value_error(few: DataSet) -> None:
     how = recipe(architecture=preset("lenet-modern", input_channels=2))
     colour = dataclasses.replace(few, images=few.images.expand(-1, 3, -1, -1))
     with pytest.raises(ValueError, match="channels"):
-        next(fit(build(how.architecture, seed=0), how, colour))
+        Training(build(how.architecture, seed=0), how, colour)
 
 
 def test_classes_that_do_not_fit_are_a_value_error(few: DataSet) -> None:
     letters = dataclasses.replace(few, labels=few.labels + 20, classes=tuple("abcdefghijklmnopqrstuvwxyzABCD"))
     with pytest.raises(ValueError, match=r"10.*30|30.*10"):
-        next(fit(build(MODERN.architecture, seed=0), recipe(), letters))
+        Training(build(MODERN.architecture, seed=0), recipe(), letters)
 
 
 def test_the_data_that_went_in_is_left_alone(few: DataSet) -> None:
@@ -393,7 +447,7 @@ def test_an_unknown_recipe_is_refused_by_name() -> None:
         ({"seed": -1}, ("seed", "-1")),
         ({"seed": 2**33}, ("seed",)),
         ({"optimiser": "lion"}, ("optimiser", "lion", "adam")),
-        ({"schedule": "cosine"}, ("schedule", "cosine")),
+        ({"schedule": "stairs"}, ("schedule", "stairs")),
         ({"loss": "hinge"}, ("loss", "hinge")),
         ({"data": "imagenet"}, ("data", "imagenet", "mnist-5k")),
         ({"architecture": preset("lenet-modern", num_classes=9)}, ("9", "10", "mnist-5k")),

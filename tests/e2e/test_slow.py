@@ -13,7 +13,7 @@ from lenet_core.data import load
 from lenet_core.evaluate import evaluate
 from lenet_core.layers import build
 from lenet_core.recipes import recipe_named
-from lenet_core.train import fit
+from lenet_core.train import Training
 from tests.conftest import Server
 from tests.e2e.conftest import DrawPage
 from tests.pens import inked, pen_data, pen_digits
@@ -27,7 +27,7 @@ def test_the_default_networks_recipe_holds_for_other_seeds(real_data: Path, pen_
     torch.set_num_threads(1)
     recipe = dataclasses.replace(recipe_named("lenet-modern-draw"), seed=seed)
     net, shape = build(recipe.architecture, seed=seed), recipe.architecture.input_shape
-    for _ in fit(net, recipe, load("mnist", train=True, root=real_data)):
+    for _ in Training(net, recipe, load("mnist", train=True, root=real_data)):
         pass
     assert evaluate(net, load("mnist", train=False, root=real_data), shape).accuracy >= 0.993
     assert evaluate(net, pen_data(inked), shape).accuracy >= 0.97
