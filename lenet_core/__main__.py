@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import platform
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lenet_core.architecture import ledger
 from lenet_core.errors import LenetError
 from lenet_core.layout import shape_text
 from lenet_core.presets import PRESETS, preset
-
-if TYPE_CHECKING:
-    from lenet_core.train import Epoch
+from lenet_core.run_commands import add_commands
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        options.run(options)
+        options.run_command(options)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -45,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("recipes", help="list the recipes")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_recipes)
+    command.set_defaults(run_command=_recipes)
 
     command = commands.add_parser("ledger", help="shapes, parameters and connections of a preset")
     command.add_argument("preset", choices=PRESETS)
@@ -53,30 +47,22 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--input-channels", type=int)
     command.add_argument("--classes", type=int, help="number of outputs")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_ledger)
+    command.set_defaults(run_command=_ledger)
 
-    command = commands.add_parser("train", help="train a recipe")
-    command.add_argument("recipe")
-    command.add_argument("--epochs", type=int)
-    command.add_argument("--seed", type=int)
-    command.add_argument("--data", help="another data set, such as mnist-5k, which needs no download")
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    command.add_argument("--threads", type=int, default=1, help="CPU threads; for nets this small 1 is best")
-    command.add_argument("--out", type=Path, help="folder for model.safetensors (default: your data folder)")
-    command.set_defaults(run=_train)
+    add_commands(commands)
 
     command = commands.add_parser("evaluate", help="test a checkpoint on a data set's test images")
     command.add_argument("checkpoint", type=Path)
     command.add_argument("--data", help="the data set (default: the one it was trained on)")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_evaluate)
+    command.set_defaults(run_command=_evaluate)
 
     command = commands.add_parser("predict", help="classify pictures of digits, of any size and polarity")
     command.add_argument("checkpoint", type=Path)
     command.add_argument("image", type=Path, nargs="+")
     command.add_argument("--json", action="store_true", help="print JSON")
-    command.set_defaults(run=_predict)
+    command.set_defaults(run_command=_predict)
     return parser
 
 
@@ -123,69 +109,6 @@ def _ledger(options: argparse.Namespace) -> None:
         kind = " + ".join(filter(None, (row["kind"], row["activation"])))
         print(f"{row['name']:10}{kind:28}{shape:14}{row['parameters']:>12,}{row['connections']:>14,}")
     print(f"{'total':52}{arch.parameters:>12,}{arch.connections:>14,}")
-
-
-def _train(options: argparse.Namespace) -> None:
-    import torch
-    from tqdm import tqdm
-
-    from lenet_core.checkpoint import Checkpoint, save_checkpoint
-    from lenet_core.data import load
-    from lenet_core.devices import device_title, pick_device
-    from lenet_core.evaluate import evaluate
-    from lenet_core.layers import build
-    from lenet_core.library import runs_dir
-    from lenet_core.recipes import recipe_named
-    from lenet_core.train import Epoch, fit
-
-    changes = {"epochs": options.epochs, "seed": options.seed, "data": options.data}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    if changes.keys() & {"epochs", "data"}:
-        changes["reference"] = ""  # what was published is for another training
-    recipe = dataclasses.replace(recipe_named(options.recipe), **changes)
-    if options.threads < 1:
-        raise ValueError(f"threads must be at least 1, not {options.threads}.")
-    folder = options.out or runs_dir() / f"{recipe.name}-seed{recipe.seed}-{time.strftime('%Y%m%d-%H%M%S')}"
-    try:  # before the training, not after it
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{folder} cannot be a folder ({error.strerror}); name another with --out.") from error
-    torch.set_num_threads(options.threads)
-    device = pick_device(options.device)
-    data, test = load(recipe.data, train=True), load(recipe.data, train=False)
-    net = build(recipe.architecture, seed=recipe.seed)
-    print(f"{recipe.name}: {recipe.epochs} epochs on {data.title}, seed {recipe.seed}, {device_title(device)}")
-    started = time.perf_counter()
-    with tqdm(unit="batch", disable=None, leave=False) as bar:  # silent where nobody looks
-        for event in fit(net, recipe, data, device):
-            if isinstance(event, Epoch):
-                bar.write(_epoch_line(event, recipe.epochs))
-            else:
-                bar.total = event.total_steps
-                bar.update()
-    seconds = time.perf_counter() - started
-    result = evaluate(net, test, recipe.architecture.input_shape)
-    low, high = result.interval
-    print(f"test accuracy {result.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%}), {seconds:.0f} s")
-    training = {
-        "recipe": recipe.to_dict(),
-        "data": data.title,
-        "seed": recipe.seed,
-        "epochs": recipe.epochs,
-        "test_accuracy": result.accuracy,
-        "seconds": round(seconds, 1),
-        "device": device_title(device),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }
-    path = folder / "model.safetensors"
-    save_checkpoint(path, Checkpoint(recipe.architecture, net.cpu(), data.classes, training))
-    print(path)
-
-
-def _epoch_line(epoch: Epoch, epochs: int) -> str:
-    held_out = "" if epoch.validation_accuracy is None else f", validation {epoch.validation_accuracy:.2%}"
-    return f"epoch {epoch.epoch + 1}/{epochs}: loss {epoch.loss:.4f}{held_out}, {epoch.seconds:.1f} s"
 
 
 def _evaluate(options: argparse.Namespace) -> None:

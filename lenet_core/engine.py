@@ -1,0 +1,304 @@
+"""Gets runs trained: takes them on in a bounded queue and starts a worker process for each in its turn.
+
+Runs are folders (`runs.py`), and one command trains one, `python -m lenet_core work FOLDER`; an engine
+only decides when and where it is started. This one starts it here. `cluster.py` has the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenet_core.errors import LenetError, RunError
+from lenet_core.leases import Lease
+from lenet_core.runs import ENDED, Plan, Run, all_runs, create_run, unfinished
+
+_LOG = logging.getLogger(__name__)
+_TICK = 0.1  # seconds
+_MOST_CRASHES = 3
+ROOT = Path(__file__).resolve().parents[1]
+
+# glibc gives freed memory back to the system and asks for it again at every step; kept, a step takes a
+# sixth less time (`python -m benchmarks.allocator`). Dask's nanny sets the first to 64 KiB.
+WORKER_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": "134217728", "MALLOC_MMAP_THRESHOLD_": "134217728"}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much an engine takes on: `workers` at once, `queue` unfinished runs in all, `share` of each learner."""
+
+    workers: int
+    queue: int
+    share: int
+
+    @classmethod
+    def from_environment(cls) -> Limits:
+        """`LENET_WORKERS` (half the processors), `LENET_QUEUE` (256 runs), `LENET_SHARE` (64 runs).
+
+        Raises:
+            ValueError: one of them is no whole number of 1 or more.
+        """
+        workers = max(1, (os.cpu_count() or 1) // 2)
+        return cls(_setting("LENET_WORKERS", workers), _setting("LENET_QUEUE", 256), _setting("LENET_SHARE", 64))
+
+
+def _setting(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdecimal() or int(text[:9]) < 1:
+        raise ValueError(f"{name} must be a whole number of 1 or more, not {text[:40]!r}.")
+    return int(text[:9])
+
+
+def command(run: Run) -> list[str]:
+    """The worker's command line for a run."""
+    return [sys.executable, "-m", "lenet_core", "work", str(run.folder.absolute()), "--supervised"]
+
+
+def environment() -> dict[str, str]:
+    """The worker's environment: ours, with an allocator that keeps its memory."""
+    return {**os.environ, **WORKER_ENVIRONMENT}
+
+
+class Engine(ABC):
+    """Takes runs on and gets them trained, first come first served, each learner in turn."""
+
+    adopts: tuple[str, ...] = ("waiting",)
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._admission = threading.Lock()
+
+    def submit(self, plans: Sequence[Plan]) -> list[Run]:
+        """New runs for these plans, all of one learner, waiting for a worker; all of them or none.
+
+        Raises:
+            RunError: the queue, or the learner's share of it, would be over its limit.
+            StorageError: a run's folder cannot be made.
+        """
+        learner = plans[0].learner
+        with self._admission:
+            own = self._check_room(len(plans), learner, unfinished(all_runs()))
+            now = time.time()
+            runs: list[Run] = []
+            try:
+                for index, plan in enumerate(plans):
+                    runs.append(create_run(dataclasses.replace(plan, turn=own + index, created=now + index * 1e-3)))
+            except LenetError:
+                for run in runs:
+                    run.delete()
+                raise
+            for run in runs:
+                self.enqueue(run)
+        return runs
+
+    def _check_room(self, new: int, learner: str, present: Sequence[Run]) -> int:
+        """How many of those present are the learner's, if there is room for as many new ones."""
+        own = sum(_learner(run) == learner for run in present)
+        if own + new > self.limits.share:
+            raise RunError(
+                f"You have {own} unfinished runs; {new} more would be over your share of {self.limits.share}. "
+                "Stop or delete some, or wait until they are done."
+            )
+        if len(present) + new > self.limits.queue:
+            raise RunError(
+                f"The queue is full: {len(present)} runs of at most {self.limits.queue} are unfinished, and these "
+                f"are {new} more. Try again when some are done."
+            )
+        return own
+
+    def resume(self, run: Run, request: str = "run") -> None:
+        """Lets a paused, stopped or failed run go on from its last saved state; with "step", for one epoch.
+
+        Raises:
+            RunError: it is finished, or the queue, or the learner's share of it, would be over its limit.
+            StorageError: its folder cannot be written to.
+        """
+        learner = run.plan.learner
+        with self._admission:
+            status = run.status
+            if status == "finished":
+                raise RunError(f"{run.name} is finished; start a new run to train further.")
+            if status in ENDED:
+                self._check_room(1, learner, unfinished(all_runs()))
+            run.ask(request)
+            self.enqueue(run)
+
+    def ahead_of(self, run: Run) -> int | None:
+        """How many waiting runs will be started before this one; None where the engine cannot tell."""
+        return None
+
+    def adopt(self) -> list[Run]:
+        """Takes on every run that waits and has nobody: those of an app that ended before them."""
+        adopted = []
+        for run in all_runs():
+            if run.status in self.adopts:
+                try:
+                    self.enqueue(run)
+                    adopted.append(run)
+                except LenetError as error:  # nobody can ever train it
+                    fail(run, str(error))
+        return adopted
+
+    @abstractmethod
+    def enqueue(self, run: Run) -> None:
+        """Takes on a run that waits; nothing happens if it was taken on already."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Takes on and starts nothing more."""
+
+    @abstractmethod
+    def problem(self) -> str:
+        """What keeps the engine from training, in a sentence for learners; empty if nothing does."""
+
+
+def _learner(run: Run) -> str:
+    try:
+        return run.plan.learner
+    except LenetError:
+        return ""
+
+
+class LocalEngine(Engine):
+    """Trains on this machine: worker processes, at most `limits.workers` at a time, ended when this one ends.
+
+    A worker's standard input is a pipe that nobody writes to: when this process ends, however it ends,
+    the system closes the pipe, and the worker saves its state and ends too.
+    """
+
+    adopts = ("waiting", "starting", "running")  # the last two: should their worker end, as that of a killed app does
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        super().__init__(limits or Limits.from_environment())
+        self._waiting: dict[str, Run] = {}
+        self._order: dict[str, tuple[int, float]] = {}
+        self._workers: dict[str, tuple[Run, subprocess.Popen[bytes]]] = {}
+        self._crashes: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, name="training engine", daemon=True)
+        self._thread.start()
+
+    def enqueue(self, run: Run) -> None:
+        plan = run.plan
+        with self._lock:
+            self._waiting[run.name] = run
+            self._order[run.name] = (plan.turn, plan.created)
+
+    def ahead_of(self, run: Run) -> int | None:
+        with self._lock:
+            if run.name not in self._waiting:
+                return 0
+            return sum(self._order[name] < self._order[run.name] for name in self._waiting)
+
+    def problem(self) -> str:
+        return "" if self._thread.is_alive() else "The training engine has ended; restart the app."
+
+    def close(self) -> None:
+        """Lets every worker save its state and end; returns when they have, after two seconds at most."""
+        self._closed.set()
+        self._thread.join()
+        with self._lock:
+            workers = [process for _, process in self._workers.values()]
+        for process in workers:
+            assert process.stdin is not None
+            process.stdin.close()
+        deadline = time.monotonic() + 2
+        for process in workers:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _supervise(self) -> None:
+        while not self._closed.wait(_TICK):
+            try:
+                with self._lock:
+                    self._reap()
+                    self._start_next()
+            except LenetError:
+                _LOG.exception("a run could not be supervised")
+
+    def _reap(self) -> None:
+        for name, (run, process) in list(self._workers.items()):
+            if process.poll() is None:
+                continue
+            del self._workers[name]
+            assert process.stdin is not None
+            process.stdin.close()
+            if run.status != "waiting":
+                self._crashes.pop(name, None)
+                if name not in self._waiting:
+                    self._order.pop(name, None)
+            elif name not in self._waiting:  # nobody asked for it again: it did not end as it should
+                self._crashed(run, process.returncode)
+
+    def _crashed(self, run: Run, code: int) -> None:
+        """Starts it again from its last state, unless it ends so every time."""
+        self._crashes[run.name] += 1
+        if self._crashes[run.name] < _MOST_CRASHES:
+            self._waiting[run.name] = run
+            return
+        del self._crashes[run.name]
+        how = "was killed, perhaps for want of memory" if code == -9 else f"ended with status {code}"
+        fail(run, f"The worker {how}, {_MOST_CRASHES} times. Its last words: {last_words(run) or 'none'}")
+
+    def _start_next(self) -> None:
+        # One that was asked for again while its worker is about to end waits until that has ended.
+        for name in sorted(self._waiting.keys() - self._workers.keys(), key=lambda name: self._order[name]):
+            if len(self._workers) >= self.limits.workers:
+                return
+            run = self._waiting[name]
+            status = run.status
+            if status in ("starting", "running"):  # elsewhere
+                continue
+            del self._waiting[name]
+            if status == "waiting":
+                self._start(run)
+            else:  # it was stopped or paused while it waited
+                del self._order[name]
+
+    def _start(self, run: Run) -> None:
+        try:
+            with (run.folder / "worker.log").open("ab") as log:
+                process = subprocess.Popen(
+                    command(run), cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=log, stderr=log
+                )
+        except OSError as error:
+            fail(run, f"No worker could be started ({error.strerror or error}).")
+            return
+        self._workers[run.name] = (run, process)
+
+
+def fail(run: Run, message: str) -> None:
+    """Marks a run that has no worker as failed."""
+    with contextlib.suppress(LenetError):  # then its folder is gone, or full, and another has it
+        lease = Lease(run.folder)
+        try:
+            run.make_room()
+            run.append({"kind": "failed", "time": time.time(), "message": message})
+        finally:
+            lease.release()
+
+
+def last_words(run: Run) -> str:
+    """The last line that the run's worker wrote to its log."""
+    try:
+        lines = (run.folder / "worker.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:300] if lines else ""
