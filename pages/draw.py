@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from lenet_core.errors import EmptyDrawingError, LenetError
-from lenet_core.preprocess import Digit, to_digit
-from lenet_core.strokes import Strokes, ink
+from lenet_core.errors import LenetError
+from lenet_core.preprocess import Digit
 from ui import cache, canvas, layout, links, markup
+from ui.drawn import digit_of
 from ui.networks import Network, networks
 
 if TYPE_CHECKING:
     from lenet_core.classify import Answer
-
-
-def _digit(strokes: Strokes) -> Digit | None:
-    try:
-        return to_digit(ink(strokes, min_extent=canvas.MIN_EXTENT))
-    except EmptyDrawingError:
-        return None
 
 
 def _choose(known: list[Network]) -> Network:
@@ -117,10 +110,10 @@ def room() -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         strokes = canvas.draw()
-    digit = _digit(strokes)
+    digit = digit_of(strokes)
     with right:
         place = st.container()
-        known = networks()
+        known = networks(wanted=links.asked("net"))
         if not known:
             st.html(markup.empty("No network found", "assets/checkpoints is empty: fetch the project anew."))
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from ui.networks import Network
 
 if TYPE_CHECKING:  # PyTorch takes a second to import, so it waits until an answer is wanted
     from lenet_core.checkpoint import Checkpoint
+    from lenet_core.engine import Engine
 
 
 def checkpoint(network: Network) -> Checkpoint:
@@ -20,15 +22,53 @@ def checkpoint(network: Network) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing or unsound.
     """
+    return _checkpoint(str(network.path), _changed(network.path))
+
+
+def moment(path: Path) -> Checkpoint:
+    """A network as it is, or was, while it trains: to be asked, never to be trained.
+
+    Raises:
+        CheckpointError: the file is missing or unsound.
+    """
+    return _moment(str(path), _changed(path))
+
+
+def _changed(path: Path) -> int:
     try:
-        changed = network.path.stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except OSError:
-        changed = 0
-    return _checkpoint(str(network.path), changed)
+        return 0
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _checkpoint(path: str, changed: int) -> Checkpoint:
+    return _load(path)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)  # apart, so that they never push the others out
+def _moment(path: str, changed: int) -> Checkpoint:
+    return _load(path)
+
+
+@st.cache_resource(show_spinner=False)
+def engine() -> Engine:
+    """What gets the runs trained, one for all visitors; takes on those that an earlier app left unfinished.
+
+    Raises:
+        LenetError: the cluster that the settings name cannot be reached.
+    """
+    import atexit
+
+    from lenet_core.cluster import make_engine
+
+    made = make_engine()
+    atexit.register(made.close)
+    made.adopt()
+    return made
+
+
+def _load(path: str) -> Checkpoint:
     import torch
 
     from lenet_core.checkpoint import load_checkpoint

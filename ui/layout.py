@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
 
-from ui import markup
+from lenet_core.errors import LenetError
+from ui import cache, markup, state
+from ui.components.learner_cookie import learner_cookie
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ ROOMS = {
         "pages/draw.py", "Draw", ":material/draw:", "Draw a digit",
         "Large or small, tidy or not: when the pen lifts, LeNet answers.",
     ),
+    "train": Room(
+        "pages/train.py", "Train", ":material/model_training:", "Train a network",
+        "Choose a recipe, press Train, and watch it learn. Then turn one knob, and compare.",
+    ),
 }  # fmt: skip
 
 _STYLE = Path(__file__).parent / "style.css"
@@ -49,5 +56,8 @@ def begin(key: str) -> None:
     with st.container(horizontal=True, key="menu"):
         for other in ROOMS.values():
             st.page_link(other.page, label=other.name, icon=other.icon)
+    learner_cookie(state.learner())
+    with suppress(LenetError):  # the cluster is away: the Train page says so
+        cache.engine()  # whichever page is opened first, unfinished trainings go on
     st.title(room.title, anchor=False)
     st.html(markup.lead(room.lead))

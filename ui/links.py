@@ -13,6 +13,11 @@ def wanted(name: str, choices: Sequence[str], default: str) -> str:
     return value if value in choices else default
 
 
+def asked(name: str) -> str:
+    """What the address says under that name, whatever it is; empty if nothing."""
+    return st.query_params.get(name, "")
+
+
 def remember(name: str, value: str, default: str = "") -> None:
     """Puts a value into the address; the default is left out of it."""
     if value == default:

@@ -70,6 +70,11 @@ def warning(text: str) -> str:
     return f'<div class="lp-warning" role="alert">{escape(text)}</div>'
 
 
+def plain(text: str) -> str:
+    """A text that may come from a file's name, as it is."""
+    return f"<span>{escape(text)}</span>"
+
+
 def top(answer_html: str, bars_html: str, picture: str) -> str:
     """The answer, its probabilities and what the network saw, side by side."""
     return f'<div class="lp-top">{answer_html}{bars_html}{picture}</div>'

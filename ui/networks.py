@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from zlib import crc32
 
 from lenet_core.library import bundled_checkpoints, own_checkpoints
+from ui import state
 
 # One colour for each network on every page, from Okabe and Ito's set, safe for colour-blind eyes.
 _BUNDLED = {
@@ -15,8 +17,9 @@ _BUNDLED = {
     "lenet-d2l": ("Textbook LeNet", "#009e73", "sigmoid, average pooling"),
     "lenet-d2l-fashion": ("Textbook LeNet on clothes", "#e69f00", "knows Fashion-MNIST, no digits"),
 }
-_OWN_COLOURS = ("#56b4e9", "#f0e442", "#999999")
+_OWN_COLOURS = ("#56b4e9", "#aa4499", "#999933")  # the last two of Paul Tol's muted set, as safe
 _MOST_OWN = 6
+_OWN = "own/"
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,22 @@ class Network:
     path: Path
 
 
-def networks() -> list[Network]:
-    """The bundled networks, the default first, then the newest of the user's own."""
+def networks(wanted: str = "") -> list[Network]:
+    """The bundled networks, the default first, then the newest of the visitor's own, and the `wanted` one."""
     bundled = bundled_checkpoints()
     known = [Network(key, *_BUNDLED[key], bundled[key]) for key in _BUNDLED if key in bundled]
-    own = list(own_checkpoints().items())[:_MOST_OWN]
-    return known + [
-        Network(f"own/{name}", name, _OWN_COLOURS[index % len(_OWN_COLOURS)], "trained by you", path)
-        for index, (name, path) in enumerate(own)
-    ]
+    own = own_checkpoints(state.learner(), _MOST_OWN)
+    name = wanted.removeprefix(_OWN)
+    if wanted.startswith(_OWN) and name not in own:
+        own |= {key: path for key, path in own_checkpoints(state.learner()).items() if key == name}
+    return known + [Network(own_key(name), name, own_colour(name), "your own", path) for name, path in own.items()]
+
+
+def own_key(name: str) -> str:
+    """The key of a visitor's own network, as it stands in links."""
+    return _OWN + name
+
+
+def own_colour(name: str) -> str:
+    """The colour (#rrggbb) of a visitor's own network or run, the same on every page."""
+    return _OWN_COLOURS[crc32(name.encode()) % len(_OWN_COLOURS)]

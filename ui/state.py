@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
 from lenet_core.strokes import Strokes
+from ui.components.learner_cookie import NAME as LEARNER_COOKIE
 
 _MAX_STEPS = 100
 _MAX_LOADS = 20  # messages that can still be under way
@@ -86,3 +88,68 @@ def sent_by(canvas_key: str) -> Mapping[str, Any]:
     """The drawing that the canvas of that key sent last, in its own form; empty before it sends one."""
     component: Mapping[str, Any] = st.session_state.get(canvas_key) or {}
     return (component.get("drawing") or {}).get("raw") or {}
+
+
+@dataclass
+class Choice:
+    """What the visitor is choosing on the Train page: `start` are the knobs as they first stood.
+
+    `version` counts how often all knobs were set anew; the widgets' keys bear it, so that they follow.
+    """
+
+    base: str
+    start: dict[str, str]
+    problems: list[str] = field(default_factory=list)
+    version: int = 0
+
+    def reset(self, base: str, settings: dict[str, str]) -> None:
+        """Sets all knobs anew, from the recipe `base`."""
+        self.base, self.start, self.problems = base, settings, []
+        self.version += 1
+
+
+def choice(first: Callable[[], Choice]) -> Choice:
+    """The session's choice; a new session begins with `first`'s."""
+    if "choice" not in st.session_state:
+        st.session_state["choice"] = first()
+    kept: Choice = st.session_state["choice"]
+    return kept
+
+
+def keep_choice(kept: Choice, settings: dict[str, str]) -> None:
+    """Remembers how the knobs stand, for when the page is left: its widgets forget."""
+    st.session_state["knobs"] = (kept.version, settings)
+
+
+def kept_settings(kept: Choice) -> dict[str, str]:
+    """How the knobs stood when the page was left, or as they first stood."""
+    version, settings = st.session_state.get("knobs", (None, {}))
+    return settings if version == kept.version else kept.start
+
+
+def histories() -> dict[str, Any]:
+    """The runs' histories that this session has read, by the run's name."""
+    found: dict[str, Any] = st.session_state.setdefault("histories", {})
+    return found
+
+
+def last_drawing() -> Strokes:
+    """The strokes on the visitor's canvas; empty if there are none."""
+    kept: Drawing | None = st.session_state.get("drawing")
+    return kept.strokes if kept else []
+
+
+def learner() -> str:
+    """Who is learning: their sign-in where the server asks for one, else what their browser keeps, else new."""
+    if st.user.get("is_logged_in") and st.user.get("email"):
+        return str(st.user["email"])[:200]
+    if "learner" not in st.session_state:
+        kept = str(st.context.cookies.get(LEARNER_COOKIE, ""))
+        known = 16 <= len(kept) <= 64 and kept.isascii() and kept.isalnum()
+        st.session_state["learner"] = kept if known else secrets.token_hex(16)
+    return str(st.session_state["learner"])
+
+
+def widget(key: str) -> Any:
+    """What the widget of that key holds; None before it is shown."""
+    return st.session_state.get(key)

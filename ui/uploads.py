@@ -1,0 +1,74 @@
+"""Networks that visitors bring back from elsewhere: checked like any stranger's file, then theirs to draw with."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import streamlit as st
+
+from lenet_core.errors import CheckpointError, LenetError, StorageError
+from lenet_core.files import write_atomically
+from lenet_core.library import SUFFIX, uploads_dir
+from ui import markup, state
+from ui.networks import own_key
+
+MOST = 20  # files of one learner
+
+
+def bring_back() -> None:
+    """The place to drop a checkpoint, and those that were brought."""
+    with st.expander("Bring back a network of your own", icon=":material/upload:"):
+        file = st.file_uploader(
+            "A .safetensors file that this playground wrote", type=["safetensors"], key="upload",
+            help="Nothing in it is run; its architecture and weights are checked before anything is built.",
+        )  # fmt: skip
+        if file is not None:
+            try:
+                _keep(file.name, file.getvalue())
+            except LenetError as error:
+                st.html(markup.warning(str(error)))
+        for path in sorted(uploads_dir(state.learner()).glob(f"*{SUFFIX}")):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.html(markup.plain(path.stem))
+                if st.button("Draw with it", icon=":material/draw:", key=f"draw_{path.stem}"):
+                    st.switch_page("pages/draw.py", query_params={"net": own_key(path.stem)})
+                st.button("Delete", icon=":material/delete:", key=f"drop_{path.stem}", on_click=_drop, args=(path,))
+
+
+def _keep(name: str, data: bytes) -> Path:
+    """Keeps a sound checkpoint; the same file twice is one.
+
+    Raises:
+        CheckpointError: it is not one, or the learner has brought too many.
+        StorageError: it cannot be written.
+    """
+    from lenet_core.checkpoint import load_checkpoint
+
+    folder = uploads_dir(state.learner())
+    words = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "network"
+    path = folder / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}{SUFFIX}"
+    if path.exists():
+        return path
+    present = len(list(folder.glob(f"*{SUFFIX}")))
+    if present >= MOST:
+        raise CheckpointError(f"You have brought {present} networks, and {MOST} is the limit; delete one first.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The file cannot be kept ({error.strerror or error}).") from error
+    unproven = folder / f".{path.name}.unproven"
+    write_atomically(unproven, data)
+    try:
+        load_checkpoint(unproven)
+        unproven.rename(path)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace(unproven.name, name[:80])) from error
+    finally:
+        unproven.unlink(missing_ok=True)
+    return path
+
+
+def _drop(path: Path) -> None:
+    path.unlink(missing_ok=True)
