@@ -183,9 +183,9 @@ class DaskEngine(Engine):
             str(ROOT),
             {**WORKER_ENVIRONMENT, "LENET_DATA_DIR": str(data_dir().absolute())},
             STALE,
-            # The first part is the task's group. Were it the same for all, the scheduler would give workers their
-            # next runs from a small group and keep the rest back, so that a second learner came after all of those.
-            key=(run.name, str(folder)),
+            # One group: of a large one the scheduler keeps all back that no worker can start soon, and hands out what
+            # is first then; tasks that were with a worker already would wait for that worker, however long it is busy.
+            key=("lenet-train", str(folder)),
             priority=-place,
             fifo_timeout="0ms",  # of equal places the first comes first
             retries=_RETRIES,

@@ -149,7 +149,7 @@ def _started_line(run: Run, event: dict[str, Any]) -> str:
     held_out = f", {event['held_out']:,} held out to watch" if event["held_out"] else ""
     again = f", from step {event['step']:,}" if event["step"] else ""
     return (
-        f"{recipe.name}: {recipe.epochs} epochs on {event['images']:,} images of {event['data']}{held_out}, "
+        f"{recipe.name}: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} on {event['images']:,} images of {event['data']}{held_out}, "
         f"seed {recipe.seed}, {event['device']}{again}"
     )
 
@@ -234,6 +234,9 @@ def _sweep(options: argparse.Namespace) -> None:
                     shown.add(label)
                     if not options.json:
                         print(_row_line(summary(runs[label]), label), flush=True)
+    except KeyboardInterrupt:
+        print("unfinished runs go on when the app is started, or with resume", file=sys.stderr)
+        raise
     finally:
         engine.close()
     rows = [{**summary(run), "title": label} for label, run in runs.items()]
@@ -245,12 +248,14 @@ def _sweep(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace) -> None:
+    run = find_run(options.run)
+    if options.supervised and run.status != "waiting":
+        return  # it was stopped before its turn, or has failed, or another trains it: nothing is to be done
     from lenet_core.worker import lower_priority, work
 
     if options.supervised:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever supervises
         lower_priority()
-    run = find_run(options.run)
     status = work(run, supervised=options.supervised)
     if status == "failed":
         raise LenetError(run.last_event().get("message", "the run failed"))
