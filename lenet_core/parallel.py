@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
+import importlib
 import json
 import os
 import signal
@@ -108,28 +110,29 @@ class Team(Alone):
         self.local_rank = int(os.environ.get("LOCAL_RANK", self.rank))
         self.title = f" × {self.size}"
         self._notes = self.store.clone()  # a connection that is free while the other one waits
-        self._joined = False
+        self._joined = self._nccl = False
         self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
         if self.rank == 0:
             signal.signal(signal.SIGINT, _interrupt)
             signal.signal(signal.SIGTERM, _interrupt)
         else:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all, and is for the first
-            threading.Thread(target=self._watch, daemon=True).start()
+            self._watcher.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._ended.is_set():
-            return
         if kind is not None or not self._joined:
             self.abandon()
-            return
-        if self.rank == 0:
-            self._say(go=False)
-        self._ended.set()
-        self._meet()  # nobody leaves while another still listens
-        dist.destroy_process_group()
+        orderly = not self._ended.is_set()
+        if orderly:
+            with contextlib.suppress(RuntimeError):  # who is gone needs no farewell, and torchrun tells of it
+                if self.rank == 0:
+                    self._say(go=False)
+                self._end_watch()
+                self._meet()  # nobody leaves while another still listens
+        self._part(orderly)
 
     def join(self, choice: str) -> torch.device:
         if self.rank == 0:
@@ -146,7 +149,10 @@ class Team(Alone):
             device = torch.device("cuda", self.local_rank)
             torch.cuda.set_device(device)
         # Words go through gloo also where gradients go through NCCL: who waits for one leaves its GPU idle.
-        backend = "cpu:gloo,cuda:nccl" if kind == "cuda" else "gloo"
+        self._nccl = kind == "cuda"
+        backend = "cpu:gloo,cuda:nccl" if self._nccl else "gloo"
+        # DistributedDataParallel imports it, and where that is later than this it keeps the connections for ever.
+        importlib.import_module("torch._dynamo")
         dist.init_process_group(backend, store=self.store, rank=self.rank, world_size=self.size, timeout=WAITING)
         self._joined = True
         return device
@@ -191,7 +197,7 @@ class Team(Alone):
         return error
 
     def abandon(self) -> None:
-        self._ended.set()
+        self._end_watch()
         with contextlib.suppress(dist.DistError):  # then torchrun is gone, and ends them itself
             self._notes.set("over", "yes")
 
@@ -226,23 +232,37 @@ class Team(Alone):
                 print(f"error: process {self.rank} has lost the others", file=sys.stderr)
                 os._exit(1)
 
+    def _part(self, orderly: bool) -> None:
+        """Ends the connections and their threads, which Python may not outlive: they would abort the process."""
+        if dist.is_initialized() and (orderly or not self._nccl):  # NCCL might wait for the others
+            dist.destroy_process_group()
+            gc.collect()
+
+    def _end_watch(self) -> None:
+        self._ended.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+
     def give_up(self, error: BaseException) -> None:
         """Tells the first process what went wrong here, and gives it the time to write that down.
 
         Raises:
             LenetError: it was this process's fault, and not the first one's end in the middle of a step.
         """
-        self._ended.set()
-        if self.is_over():
-            return
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        message = f"Process {self.rank}, on {socket.gethostname()}: {reason:.400}"
-        self._notes.set("trouble", message)
-        if self._joined and dist.get_backend() == "gloo":
-            dist.destroy_process_group()  # the first process's step fails; NCCL's might wait for us here
-        deadline = time.monotonic() + LAST_WORDS
-        while not self.is_over() and time.monotonic() < deadline:
-            time.sleep(LOOK)
+        self._end_watch()
+        cause = self.cause(error)
+        message = str(cause)
+        with contextlib.suppress(dist.DistError):  # the store has gone with the first process, and torchrun
+            if self.is_over():
+                return
+            if cause is error:
+                reason = (message.strip().splitlines() or [type(error).__name__])[0]
+                message = f"Process {self.rank}, on {socket.gethostname()}: {reason:.400}"
+                self._notes.set("trouble", message)
+            self._part(orderly=False)  # so that the first process's step fails
+            deadline = time.monotonic() + LAST_WORDS
+            while not self.is_over() and time.monotonic() < deadline:
+                time.sleep(LOOK)
         raise LenetError(message) from error
 
 

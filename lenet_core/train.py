@@ -196,12 +196,17 @@ class Training:
             ValueError: it does not fit this training.
         """
         own = self.state()
-        if {name: tensor.shape for name, tensor in own.items()} != {name: t.shape for name, t in state.items()}:
+        if {name: (t.shape, t.dtype) for name, t in own.items()} != {
+            name: (t.shape, t.dtype) for name, t in state.items()
+        }:
             raise ValueError("The saved state is of another training; start this one anew.")
+        epoch, batch = state["position"].tolist()
+        if not (0 <= epoch <= self.recipe.epochs and 0 <= batch <= self.batches):
+            raise ValueError(f"The saved state is after {batch} batches of epoch {epoch}; start this training anew.")
+        self._generator.set_state(state["generator"])  # first, as it may refuse
         for name, tensor in own.items():
             tensor.copy_(state[name])
-        self.epoch, self.batch = (int(place) for place in own["position"])
-        self._generator.set_state(own["generator"])
+        self.epoch, self.batch = epoch, batch
 
     def _shuffled(self) -> tuple[Tensor, Tensor]:
         """This epoch's images as the network takes them, and their labels, both in this epoch's order."""

@@ -216,7 +216,7 @@ class Worker:
             self.training.load_state(load_file(path))
         except (ValueError, OSError, RuntimeError, SafetensorError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-            raise RunError(f"The saved state cannot be used ({reason:.200}); train anew.") from error
+            raise RunError(f"The saved state cannot be used ({reason:.200}). Train the recipe anew.") from error
 
     # ---------------------------------------------------------------- learning
 
