@@ -46,6 +46,6 @@ $(VENV)/run: requirements.txt | $(PYTHON)
 	$(PYTHON) -m pip install -r requirements.txt
 	touch $@
 
-$(VENV)/test: requirements.txt requirements-dev.txt | $(PYTHON)
+$(VENV)/test: $(wildcard requirements*.txt) | $(PYTHON)
 	$(PYTHON) -m pip install -r requirements-dev.txt
 	touch $@

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from lenet_core.strokes import to_link
 from tests.conftest import CHROMIUM_FLAGS, ROOT, chromium_path, serve
@@ -38,17 +39,29 @@ def main() -> None:
             for name, path in pages.items():
                 for mode in _MODES:
                     take(browser, f"{url}/{path}", mode, FOLDER / f"{name}-{mode}.png")
+            for mode in _MODES:
+                take(browser, f"{url}/train?data=mnist-5k&activation=tanh", mode, FOLDER / f"train-{mode}.png", _train)
             browser.close()
         finally:
             process.terminate()
             process.wait(10)
 
 
-def take(browser: Browser, url: str, mode: str, path: Path) -> None:
+def _answered(page: Page) -> None:
+    expect(page.locator(".lp-best").first).to_be_visible(timeout=30_000)
+
+
+def _train(page: Page) -> None:
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_test_id("result")).to_be_visible(timeout=120_000)
+
+
+def take(browser: Browser, url: str, mode: str, path: Path, ready: Callable[[Page], None] = _answered) -> None:
     context = browser.new_context(**_MODES[mode])
     page = context.new_page()
     page.goto(url)
-    expect(page.locator(".lp-best").first).to_be_visible(timeout=30_000)
+    ready(page)
+    page.mouse.move(5, 5)
     page.wait_for_timeout(3500)  # the layers of Home arrive one after the other
     picture = Image.open(io.BytesIO(page.screenshot()))
     picture.convert("RGB").quantize(128).save(path, optimize=True)  # a quarter of the size, for a repository

@@ -63,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("image", type=Path, nargs="+")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run_command=_predict)
+
+    command = commands.add_parser("script", help="a recipe as a PyTorch script of its own")
+    command.add_argument("recipe")
+    command.set_defaults(run_command=_script)
+
+    command = commands.add_parser("onnx", help="a checkpoint as an ONNX model")
+    command.add_argument("checkpoint", type=Path)
+    command.add_argument("out", type=Path)
+    command.set_defaults(run_command=_onnx)
     return parser
 
 
@@ -173,6 +182,22 @@ def _predict(options: argparse.Namespace) -> None:
         print(json.dumps(answers))
     if failures:
         raise LenetError(f"{failures} of {len(options.image)} pictures could not be read as digits.")
+
+
+def _script(options: argparse.Namespace) -> None:
+    from lenet_core.codegen import to_script
+    from lenet_core.recipes import recipe_named
+
+    print(to_script(recipe_named(options.recipe)), end="")
+
+
+def _onnx(options: argparse.Namespace) -> None:
+    from lenet_core.checkpoint import load_checkpoint
+    from lenet_core.export import to_onnx
+    from lenet_core.files import write_atomically
+
+    write_atomically(options.out, to_onnx(load_checkpoint(options.checkpoint)))
+    print(options.out)
 
 
 if __name__ == "__main__":

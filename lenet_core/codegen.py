@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from lenet_core.codegen_network import (
+    batch_shape,
+    build_function,
+    call,
+    connection_tables,
+    copied_definitions,
+    joined,
+    varies,
+)
 from lenet_core.data_sets import DATA_SETS
-from lenet_core.layout import Layer, shape_text
-from lenet_core.recipes import Augmentation, Recipe
+from lenet_core.recipes import Recipe
 
 
 def to_script(recipe: Recipe) -> str:
@@ -30,7 +36,12 @@ def to_script(recipe: Recipe) -> str:
             not take, none of them is left to train on, or the network has no parameters.
     """
     _check(recipe)
-    parts: list[str | None] = [_settings(recipe), *_tables(recipe), *_copied(recipe), _build(recipe)]
+    parts: list[str | None] = [
+        _settings(recipe),
+        *connection_tables(recipe),
+        *copied_definitions(recipe),
+        build_function(recipe),
+    ]
     parts += [_load(recipe), _fit_field(recipe), _learning_rate(recipe), _accuracy(recipe), _main(recipe)]
     body = "\n\n\n".join(part.strip("\n") for part in parts if part)
     return f'{_docstring(recipe)}\n\n{_imports(body)}\n\n{body}\n\n\nif __name__ == "__main__":\n    main()\n'
@@ -58,13 +69,6 @@ def _counts(recipe: Recipe) -> tuple[int, int]:
     """How many images are held out, and how many are used, those included; as `train.split` counts them."""
     used = round(DATA_SETS[recipe.data].train_size * recipe.share)
     return round(used * recipe.validation), used
-
-
-def _lines(*lines: str | None) -> str:
-    return "\n".join(line for line in lines if line is not None)
-
-
-# --- the head of the script --------------------------------------------------------------------
 
 
 def _quoted(text: Any) -> str:
@@ -114,7 +118,7 @@ def _imports(body: str) -> str:
 
 def _settings(recipe: Recipe) -> str:
     smoothing = recipe.loss == "cross-entropy" and recipe.label_smoothing
-    return _lines(
+    return joined(
         f"EPOCHS = {recipe.epochs}",
         f"BATCH_SIZE = {recipe.batch_size}",
         f"LEARNING_RATE = {recipe.learning_rate}",
@@ -126,176 +130,9 @@ def _settings(recipe: Recipe) -> str:
     )
 
 
-def _tables(recipe: Recipe) -> list[str]:
-    """For each sparse convolution the constant that says what it reads."""
-    return [
-        _lines(
-            f"# Which maps of the layer before each map of {layer.name} reads.",
-            f"{_table_name(layer)} = (",
-            *(f"    {row}," for row in layer.options["table"]),
-            ")  # fmt: skip",
-        )
-        for layer in recipe.architecture.layers
-        if layer.options.get("table")
-    ]
-
-
-def _table_name(layer: Layer) -> str:
-    return f"{layer.name.upper()}_TABLE"
-
-
-# --- what is copied ----------------------------------------------------------------------------
-
-
-@cache
-def _text(module: str) -> str:
-    return Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
-
-
-def _definition(module: str, name: str) -> str:
-    """A function or class of a module of this package, its decorators included."""
-    text = _text(module)
-    node = next(n for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == name)
-    start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-    return "\n".join(text.splitlines()[start - 1 : node.end_lineno])
-
-
-def _contents(module: str) -> str:
-    """All of a module of this package but its docstring and imports."""
-    text = _text(module)
-    docstring, *rest = ast.parse(text).body
-    head = [docstring, *(node for node in rest if isinstance(node, (ast.Import, ast.ImportFrom)))]
-    return "\n".join(text.splitlines()[head[-1].end_lineno :]).strip()
-
-
-_INITIALISERS = {"xavier-uniform": "_xavier_uniform", "lecun": "_lecun_uniform"}
-
-
-def _copied(recipe: Recipe) -> list[str]:
-    """The project's own classes and functions that this network and this training need."""
-    arch = recipe.architecture
-    kinds = {layer.kind for layer in arch.layers}
-    tables = any(layer.options.get("table") for layer in arch.layers)
-    wanted = {
-        "Rescale": "rescale" in kinds,
-        "ScaledTanh": any(layer.options.get("function") == "scaled-tanh" for layer in arch.layers),
-        "TableConv2d": tables,
-        "Subsampling": "subsampling" in kinds,
-        "RBFOutput": "rbf" in kinds,
-    }
-    parts = [_definition("layers", name) for name, needed in wanted.items() if needed]
-    if "rbf" in kinds:
-        origin = "# The ten digits as 7x12 bitmaps, drawn in the manner of LeCun et al. 1998, Figure 3."
-        parts += [f"{origin}\n{_contents('bitmaps')}", _definition("layers", "class_codes")]
-    if arch.initialisation in _INITIALISERS:
-        initialiser = _definition("layers", _INITIALISERS[arch.initialisation])
-        parts.append(initialiser if tables else initialiser.partition("    elif isinstance(module, TableConv2d)")[0])
-    if recipe.loss == "map":
-        parts.append(_definition("train", "map_loss"))
-    if _augments(recipe):
-        fields = _definition("recipes", "Augmentation").partition("    def __post_init__")[0]
-        parts += [fields, _augmentation(recipe), _augment(recipe)]
-    return parts
-
-
-def _augments(recipe: Recipe) -> bool:
-    return recipe.augmentation not in (None, Augmentation())
-
-
-def _augmentation(recipe: Recipe) -> str:
-    usual = vars(Augmentation())
-    chosen = {name: value for name, value in vars(recipe.augmentation).items() if value != usual[name]}
-    return _lines("AUGMENTATION = Augmentation(", *(f"    {name}={value}," for name, value in chosen.items()), ")")
-
-
-def _augment(recipe: Recipe) -> str:
-    """The project's `augment` and its helpers; without the strokes, which are most of it, where none are drawn."""
-    how = recipe.augmentation
-    if how and (how.slashed_zeros or how.crossed_sevens or how.flagged_ones):
-        return _contents("augment")
-    before, _, strokes = _contents("augment").partition("    for digit, share, strokes in (")
-    _, condition, after = strokes.partition("    if how.shift")
-    affine = after.partition("# Each of these gives the two ends of a stroke")[0]
-    return before + condition + affine
-
-
-# --- the network -------------------------------------------------------------------------------
-
-_ACTIVATIONS = {
-    "sigmoid": "nn.Sigmoid()",
-    "tanh": "nn.Tanh()",
-    "scaled-tanh": "ScaledTanh()",
-    "relu": "nn.ReLU()",
-    "leaky-relu": "nn.LeakyReLU()",
-    "elu": "nn.ELU()",
-    "gelu": "nn.GELU()",
-    "identity": "nn.Identity()",
-}
-
-
-def _build(recipe: Recipe) -> str:
-    arch = recipe.architecture
-    initialiser = _INITIALISERS.get(arch.initialisation)
-    return _lines(
-        "def build() -> nn.Sequential:",
-        f'    """The untrained network, for images {_batch(arch.input_shape)} of floats from 0 to 1."""',
-        "    torch.manual_seed(SEED)",
-        f"    {'net =' if initialiser else 'return'} nn.Sequential(",
-        "        OrderedDict(",
-        *(f"            {layer.name}={_module(layer)},  # {shape_text(layer.output_shape)}" for layer in arch.layers),
-        "        )",
-        "    )",
-        f"    return net.apply({initialiser})" if initialiser else None,
-    )
-
-
-def _module(layer: Layer) -> str:
-    """The expression for the module that `layers.build` makes of the layer."""
-    options, inputs, outputs = layer.options, layer.input_shape[0], layer.output_shape[0]
-    match layer.kind:
-        case "rescale":
-            return _call("Rescale", options["low"], options["high"])
-        case "convolution" if options["table"] is not None:
-            window = {key: options[key] for key in ("kernel_size", "stride", "padding")}
-            return _call("TableConv2d", inputs, _table_name(layer), **window)
-        case "convolution":
-            usual = {"kernel_size": None, "stride": 1, "padding": 0, "groups": 1}
-            return _call("nn.Conv2d", inputs, outputs, **{k: options[k] for k in usual if options[k] != usual[k]})
-        case "activation":
-            return _ACTIVATIONS[options["function"]]
-        case "average-pool" | "max-pool":
-            name = "nn.AvgPool2d" if layer.kind == "average-pool" else "nn.MaxPool2d"
-            size, stride = options["kernel_size"], options["stride"]
-            return _call(name, size) if stride == size else _call(name, size, stride=stride)
-        case "subsampling":
-            return _call("Subsampling", inputs, kernel_size=options["kernel_size"], stride=options["stride"])
-        case "response-normalisation":
-            return _call("nn.LocalResponseNorm", size=5, alpha=5e-4, beta=0.75, k=2.0)
-        case "flatten":
-            return "nn.Flatten()"
-        case "dense":
-            return _call("nn.Linear", inputs, outputs)
-        case "dropout":
-            return _call("nn.Dropout", options["fraction"])
-        case "rbf":
-            return _call("RBFOutput", _call("class_codes", outputs, inputs))
-    raise AssertionError(f"no code for a layer of kind {layer.kind}")
-
-
-def _call(name: str, *values: Any, **options: Any) -> str:
-    return f"{name}({', '.join([*map(str, values), *(f'{key}={value}' for key, value in options.items())])})"
-
-
-def _batch(shape: tuple[int, int, int]) -> str:
-    return f"(N, {', '.join(map(str, shape))})"
-
-
-# --- the data ----------------------------------------------------------------------------------
-
-
 def _load(recipe: Recipe) -> str:
     info = DATA_SETS[recipe.data]
-    about = f"The images {_batch(info.shape)} uint8 and labels (N,) of {info.title}"
+    about = f"The images {batch_shape(info.shape)} uint8 and labels (N,) of {info.title}"
     if recipe.data == "mnist-5k":
         return f'''
 def load(train: bool, device: str) -> tuple[Tensor, Tensor]:
@@ -334,9 +171,9 @@ def _fit_field(recipe: Recipe) -> str | None:
         steps.append(f"F.pad(images, {(right // 2, right - right // 2, down // 2, down - down // 2)})")
     if not steps:
         return None
-    return _lines(
+    return joined(
         "def fit_field(images: Tensor) -> Tensor:",
-        f'    """Images {_batch(given)} as the network takes them, {_batch(wanted)}."""',
+        f'    """Images {batch_shape(given)} as the network takes them, {batch_shape(wanted)}."""',
         *(f"    images = {step}" for step in steps[:-1]),
         f"    return {steps[-1]}",
     )
@@ -369,7 +206,7 @@ def _learning_rate(recipe: Recipe) -> str | None:
     if recipe.schedule == "constant":
         return None
     course, code = _SCHEDULES[recipe.schedule]
-    return _lines(
+    return joined(
         "def learning_rate_at(step: int, total_steps: int) -> float:",
         f'    """The learning rate of a step, counted from 0: it {course}."""',
         *code,
@@ -393,14 +230,14 @@ def _optimiser(recipe: Recipe) -> str:
         options["momentum"] = "MOMENTUM"
     if recipe.weight_decay:
         options["weight_decay"] = "WEIGHT_DECAY"
-    return _call(f"optim.{'SGD' if recipe.optimiser == 'sgd' else 'Adam'}", "net.parameters()", **options, fused=True)
+    return call(f"optim.{'SGD' if recipe.optimiser == 'sgd' else 'Adam'}", "net.parameters()", **options, fused=True)
 
 
 def _loss(recipe: Recipe) -> str:
     if recipe.loss == "map":
         return "map_loss(logits, answers, RUBBISH)"
     smoothing = {"label_smoothing": "LABEL_SMOOTHING"} if recipe.label_smoothing else {}
-    return _call("F.cross_entropy", "logits", "answers", **smoothing)
+    return call("F.cross_entropy", "logits", "answers", **smoothing)
 
 
 def _main(recipe: Recipe) -> str:
@@ -412,10 +249,10 @@ def _main(recipe: Recipe) -> str:
     drops = any(layer.kind == "dropout" for layer in recipe.architecture.layers)
     part = f"order[{held_out:_}:{used:_}]" if held_out or recipe.share < 1 else "order"
     inputs = "images[order].float() / 255"
-    if _augments(recipe):
+    if varies(recipe):
         inputs = f"augment({inputs}, targets, AUGMENTATION, generator)"
     folder = '    parser.add_argument("--data", default="data", help="folder of the images, by default %(default)s")'
-    return _lines(
+    return joined(
         "def main() -> None:",
         "    parser = argparse.ArgumentParser()",
         '    parser.add_argument("--epochs", type=int, default=EPOCHS)',
