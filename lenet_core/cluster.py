@@ -73,7 +73,7 @@ def _loop() -> IOLoop:
 
 def _unreachable(address: str) -> str:
     return (
-        f"The Dask scheduler at {address} cannot be reached; runs wait until it can. Start it there, correct "
+        f"The Dask scheduler at {address} cannot be reached. Start it there, correct "
         "DASK_SCHEDULER_ADDRESS, or unset it to train on this machine."
     )
 

@@ -140,6 +140,10 @@ class Engine(ABC):
         """How many waiting runs will be started before this one; None where the engine cannot tell."""
         return None
 
+    def has_begun(self, run: Run) -> bool:
+        """Whether a worker was started for it, which may not have got so far as to say so."""
+        return False
+
     def adopt(self) -> list[Run]:
         """Takes on every run that waits and has nobody: those of an app that ended before them."""
         adopted = []
@@ -203,6 +207,10 @@ class LocalEngine(Engine):
             if run.name not in self._waiting:
                 return 0
             return sum(self._order[name] < self._order[run.name] for name in self._waiting)
+
+    def has_begun(self, run: Run) -> bool:
+        with self._lock:
+            return run.name in self._workers
 
     def problem(self) -> str:
         return "" if self._thread.is_alive() else "The training engine has ended; restart the app."

@@ -148,8 +148,9 @@ def _started_line(run: Run, event: dict[str, Any]) -> str:
     recipe = run.plan.recipe
     held_out = f", {event['held_out']:,} held out to watch" if event["held_out"] else ""
     again = f", from step {event['step']:,}" if event["step"] else ""
+    epochs = f"{recipe.epochs} epoch{'s' * (recipe.epochs > 1)}"
     return (
-        f"{recipe.name}: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} on {event['images']:,} images of {event['data']}{held_out}, "
+        f"{recipe.name}: {epochs} on {event['images']:,} images of {event['data']}{held_out}, "
         f"seed {recipe.seed}, {event['device']}{again}"
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from lenet_core.errors import LenetError, RunError
 from ui.networks import Network
 
 if TYPE_CHECKING:  # PyTorch takes a second to import, so it waits until an answer is wanted
@@ -51,13 +52,28 @@ def _moment(path: str, changed: int) -> Checkpoint:
     return _load(path)
 
 
-@st.cache_resource(show_spinner=False)
 def engine() -> Engine:
     """What gets the runs trained, one for all visitors; takes on those that an earlier app left unfinished.
 
     Raises:
-        LenetError: the cluster that the settings name cannot be reached.
+        LenetError: the cluster that the settings name cannot be reached, or a setting is none.
     """
+    if problem := _engine_problem():
+        raise RunError(problem)
+    return _engine()
+
+
+@st.cache_data(ttl=30, show_spinner=False)  # seconds: a cluster that is away takes 5 to try, and all pages ask
+def _engine_problem() -> str:
+    try:
+        _engine()
+    except (LenetError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+@st.cache_resource(show_spinner=False)
+def _engine() -> Engine:
     import atexit
 
     from lenet_core.cluster import make_engine

@@ -19,6 +19,7 @@ from lenet_core.recipes import RECIPES, Recipe, recipe_named
 from lenet_core.runs import Plan, Run
 from lenet_core.sweeps import expand, parse_grid
 from ui import cache, links, markup, markup_training, state
+from ui.shown import ACTIVE, own_runs
 
 _DEVICE = "device"
 _OTHER_PARAMETERS = ("run", "sweep", _DEVICE)  # of the page's address, beside the knobs
@@ -78,6 +79,7 @@ def choose(place: DeltaGenerator, knobs: DeltaGenerator) -> None:
     chosen = choice()
     base = recipe_named(chosen.base)
     with knobs:
+        _cards(chosen)
         turned = _knobs(chosen, base)
     try:
         recipe, problem = turn(base, turned), ""
@@ -93,7 +95,6 @@ def choose(place: DeltaGenerator, knobs: DeltaGenerator) -> None:
             st.html(markup.warning(problem))
         else:
             _summary(chosen, base, recipe)
-        _cards(chosen)
     if recipe is None:
         return
     state.keep_choice(chosen, settings(recipe))
@@ -180,7 +181,7 @@ def _layers(chosen: state.Choice, start: Mapping[str, str]) -> dict[str, str]:
             )
     said: dict[str, list[str]] = {name: [] for name in lists}
     for index in range(int(counts[0])):
-        with st.container(horizontal=True, gap="xsmall"):
+        with st.container(horizontal=True, gap="xsmall", key=f"convolution_{index}"):
             for name, (label, fresh) in _CONVOLUTION.items():
                 said[name].append(_number(chosen, name, f"{label} {index + 1}", index, lists[name], fresh))
     with st.container(horizontal=True, gap="xsmall"):
@@ -259,12 +260,23 @@ _LABELS = {name: knob.label for name, knob in KNOBS.items()}
 
 
 def _train_button(chosen: state.Choice, recipe: Recipe | None) -> None:
-    pressed = st.button(
-        "Train", icon=":material/play_arrow:", type="primary", key="train", disabled=recipe is None,
-        help="Starts a training on this machine; the app stays free meanwhile.",
-    )  # fmt: skip
+    # No tooltip: it would lie over the name of the run that appears.
+    pressed = st.button("Train", icon=":material/play_arrow:", type="primary", key="train", disabled=recipe is None)
     if pressed and recipe is not None:
-        submit([_plan(chosen, recipe)])
+        plan = _plan(chosen, recipe)
+        if (same := _under_way(plan)) is not None:
+            show(same)
+        submit([plan])
+
+
+def _under_way(plan: Plan) -> Run | None:
+    """The learner's run that does the very same, which a second click need not do again; None if there is none."""
+    wanted = (plan.recipe, plan.device, plan.learner)
+    for run in own_runs():
+        own = run.plan
+        if (own.recipe, own.device, own.learner) == wanted and run.status in ACTIVE:
+            return run
+    return None
 
 
 def _plan(chosen: state.Choice, recipe: Recipe, sweep: str = "") -> Plan:

@@ -56,7 +56,7 @@ def begin(key: str) -> None:
     with st.container(horizontal=True, key="menu"):
         for other in ROOMS.values():
             st.page_link(other.page, label=other.name, icon=other.icon)
-    learner_cookie(state.learner())
+        learner_cookie(state.learner())  # takes no room here
     with suppress(LenetError):  # the cluster is away: the Train page says so
         cache.engine()  # whichever page is opened first, unfinished trainings go on
     st.title(room.title, anchor=False)

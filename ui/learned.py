@@ -87,8 +87,8 @@ def _inside(run: Run, plan: Plan, view: str, live: bool) -> None:
             return
         try:
             network = cache.moment(path)
-        except LenetError as error:
-            st.html(markup.warning(str(error)))
+        except LenetError as error:  # a training that went wrong leaves weights that are no numbers
+            st.html(markup.empty("This moment cannot be shown", f"Slide to an earlier one. ({error})"))
             return
         show = {"Kernels": _kernels, "Feature maps": _feature_maps, "Predictions": _predictions}[view]
         show(run, network)
@@ -124,7 +124,7 @@ def _kernels(run: Run, network: Checkpoint) -> None:
         "edges and strokes appear as it learns."
     )
     kernels = weight.reshape(-1, *weight.shape[-2:])[:96]
-    st.html(markup.maps(first.name.upper(), kernels, 96 if len(kernels) <= 8 else 56, says))
+    st.html(markup.maps(first.name.upper(), kernels, 96 if len(kernels) <= 8 else 56, says, signed=True))
 
 
 def _chosen_image(run: Run, network: Checkpoint) -> tuple[NDArray[np.uint8], str] | None:
@@ -197,7 +197,8 @@ def _over_training(run: Run, history: History) -> None:
         ]
     except LenetError:  # a checkpoint that is being written; the next look finds it
         return
-    st.plotly_chart(probability_figure(epochs, values, name, own_colour(run.name)), key="probability", height=220)
+    figure = probability_figure(epochs, values, name, own_colour(run.name))
+    st.plotly_chart(figure, key="probability", height=220, config={"displayModeBar": False})
 
 
 def _predictions(run: Run, network: Checkpoint) -> None:
@@ -280,6 +281,12 @@ _GRADIENTS_SAY = (
 )
 
 
+_CHANCE = (
+    "That is no better than guessing: it has learned nothing. Look at the gradients below; another learning rate, "
+    "activation or initialisation may end it."
+)
+
+
 def _result(run: Run, last: dict[str, Any]) -> None:
     """What the test images say, once, at the end."""
     history = history_of(run)
@@ -287,19 +294,21 @@ def _result(run: Run, last: dict[str, Any]) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         st.html(markup_training.result(last["test"], low, high, last["correct"], last["images"], own_colour(run.name)))
+    with right:
         st.caption(
             "The test images were asked this once, when the training was over; validation, above, is a held-out part "
             "of the training images."
         )
         _downloads(run)
-    with right:
-        with st.expander("Confusion on the test images"):
-            st.html(markup_training.confusion(last["confusion"], history.started["classes"]))
-        gallery = _gallery(run.file("mistakes"))
-        if gallery is not None:
-            with st.expander("Its worst mistakes among the test images"):
-                says = "The test images whose own class got the least probability."
-                _mistakes(gallery, tuple(history.started["classes"]), 48, says)
+    if low <= 1 / len(history.started["classes"]):
+        st.html(markup.warning(_CHANCE))
+    with st.expander("Confusion on the test images"):
+        st.html(markup_training.confusion(last["confusion"], history.started["classes"]))
+    gallery = _gallery(run.file("mistakes"))
+    if gallery is not None:
+        with st.expander("Its worst mistakes among the test images"):
+            says = "The test images whose own class got the least probability."
+            _mistakes(gallery, tuple(history.started["classes"]), 48, says)
 
 
 def _downloads(run: Run) -> None:

@@ -123,12 +123,12 @@ def cards(items: list[str]) -> str:
     return f'<div class="lp-cards">{"".join(items)}</div>'
 
 
-def maps(name: str, values: NDArray[np.float32], side: int, says: str) -> str:
+def maps(name: str, values: NDArray[np.float32], side: int, says: str, signed: bool = False) -> str:
     """All feature maps (channels, height, width) of a layer, on one colour scale that is shown.
 
-    `says` tells what to see in them.
+    `says` tells what to see in them. Where they can be `signed`, zero is white though all should have one sign.
     """
-    scale = scale_for(values)
+    scale = scale_for(values, signed)
     images = "".join(
         f'<img class="lp-pixels" src="{data_uri(coloured(one, scale))}" style="width:{side}px" '
         f'title="map {index}: mean {number(float(one.mean()))}, most {number(float(one.max()))}" '

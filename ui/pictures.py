@@ -40,10 +40,10 @@ class Scale:
         return self.ramp is DIVERGING
 
 
-def scale_for(values: NDArray[np.float32]) -> Scale:
-    """One scale for all `values`: centred on zero where they have a sign, from their least otherwise."""
+def scale_for(values: NDArray[np.float32], signed: bool = False) -> Scale:
+    """One scale for all `values`: centred on zero where they have a sign or could, from their least otherwise."""
     low, high = float(values.min()), float(values.max())
-    if low < 0 < high:
+    if low < 0 < high or signed:
         largest = max(-low, high)
         return Scale(-largest, largest, DIVERGING)
     return Scale(low, high, SEQUENTIAL)

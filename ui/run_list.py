@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import statistics
 from typing import Any
 
 import streamlit as st
 
-from lenet_core.recipes import RECIPES
+from lenet_core.knobs import KNOBS, settings
 from lenet_core.runs import Run
-from lenet_core.sweeps import MAX_RUNS, title
+from lenet_core.sweeps import MAX_RUNS
 from ui import links, markup_training
 from ui.networks import own_colour
 from ui.shown import ACTIVE, MOST_LISTED, own_runs, run_title, shown_run
@@ -28,9 +27,9 @@ def earlier_runs() -> None:
 
 def _list_runs() -> None:
     runs = own_runs()
-    if sweep := links.asked("sweep"):
-        _sweep_table([run for run in own_runs(4 * MAX_RUNS) if run.plan.sweep == sweep])
     shown = shown_run()
+    if sweep := links.asked("sweep") or (shown.plan.sweep if shown is not None else ""):
+        _sweep_table([run for run in own_runs(4 * MAX_RUNS) if run.plan.sweep == sweep])
     for run in runs:
         plan = run.plan
         status, last = run.look()
@@ -54,21 +53,24 @@ def _facts(last: dict[str, Any], name: str) -> str:
 
 
 def _sweep_table(runs: list[Run]) -> None:
-    """A sweep's results so far: a row for each setting, a column for each seed, and the mean."""
-    rows: dict[str, dict[int, str]] = {}
-    tests: dict[str, list[float]] = {}
-    for run in sorted(runs, key=lambda run: run.plan.created):
-        status, last = run.look()
-        recipe, base = run.plan.recipe, RECIPES.get(run.plan.base)
-        name = title(base, dataclasses.replace(recipe, seed=base.seed)) if base else recipe.name
-        rows.setdefault(name, {})[recipe.seed] = f"{last['test']:.2%}" if "test" in last else status
-        tests.setdefault(name, []).extend([last["test"]] if "test" in last else [])
-    if not rows:
+    """A sweep's results so far: a row for each setting: the knobs that vary, each seed, the mean."""
+    if not runs:
         return
+    runs = sorted(runs, key=lambda run: run.plan.created)
+    stands = {run.name: settings(run.plan.recipe) for run in runs}
+    varying = [name for name in KNOBS if name != "seed" and len({one[name] for one in stands.values()}) > 1]
+    rows: dict[tuple[str, ...], dict[int, tuple[str, float | None]]] = {}
+    for run in runs:
+        status, last = run.look()
+        test = last.get("test")
+        cell = status if test is None else f"{test:.2%}"
+        rows.setdefault(tuple(stands[run.name][name] for name in varying), {})[run.plan.recipe.seed] = (cell, test)
     seeds = sorted({seed for cells in rows.values() for seed in cells})
-    table = [
-        [name, *(cells.get(seed, "") for seed in seeds), f"{statistics.mean(tests[name]):.2%}" if tests[name] else ""]
-        for name, cells in rows.items()
-    ]
-    head = ["Test accuracy", *(f"seed {seed}" for seed in seeds), "mean"]
+    table = []
+    for values, cells in rows.items():
+        tests = [test for _, test in cells.values() if test is not None]
+        mean = f"{statistics.mean(tests):.2%}" if tests else ""
+        table.append([*values, *(cells[seed][0] if seed in cells else "" for seed in seeds), mean])
+    head = [*(KNOBS[name].label for name in varying), *(f"seed {seed}" for seed in seeds), "mean"]
+    st.caption("The sweep's test accuracies")
     st.html(markup_training.table(head, table, "Results of the sweep"))

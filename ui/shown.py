@@ -21,11 +21,11 @@ MOST_LISTED = 30
 def own_runs(most: int = MOST_LISTED) -> list[Run]:
     """The visitor's newest runs and those of the command line, the newest first."""
     mine = ("", state.learner())
-    sound = (run for run in all_runs() if learner_of(run.folder) in mine and _is_sound(run))
+    sound = (run for run in all_runs() if learner_of(run.folder) in mine and is_sound(run))
     return list(islice(sound, most))
 
 
-def _is_sound(run: Run) -> bool:
+def is_sound(run: Run) -> bool:
     """Whether its plan can be read; a damaged run is nobody's."""
     try:
         return bool(run.plan)
@@ -34,9 +34,10 @@ def _is_sound(run: Run) -> bool:
 
 
 def shown_run() -> Run | None:
-    """The run that the address names, or the visitor's newest."""
-    name = links.asked("run")
-    if re.fullmatch(r"[\w-]+", name) and _is_sound(run := Run(runs_dir() / name)):
+    """The run that the address names, or that was watched before a page turn, or the visitor's newest."""
+    name = links.asked("run") or state.last_watched()
+    if re.fullmatch(r"[\w-]+", name) and is_sound(run := Run(runs_dir() / name)):
+        state.keep_watched(name)
         return run
     return next(iter(own_runs(1)), None)
 

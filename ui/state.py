@@ -133,6 +133,16 @@ def histories() -> dict[str, Any]:
     return found
 
 
+def last_watched() -> str:
+    """The name of the run that the visitor watched last; empty before the first."""
+    return str(st.session_state.get("watched", ""))
+
+
+def keep_watched(name: str) -> None:
+    """Remembers the run that the visitor watches, for when the page is left."""
+    st.session_state["watched"] = name
+
+
 def last_drawing() -> Strokes:
     """The strokes on the visitor's canvas; empty if there are none."""
     kept: Drawing | None = st.session_state.get("drawing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -15,7 +16,7 @@ from ui import cache, links, markup, markup_training, state
 from ui.components.stream_chart import stream_chart
 from ui.drawn import digit_of
 from ui.networks import own_colour, own_key
-from ui.shown import ACTIVE, history_of, newest_network, own_runs, run_title, shown_run
+from ui.shown import ACTIVE, history_of, is_sound, newest_network, own_runs, run_title, shown_run
 
 _MOST_GHOSTS = 3
 
@@ -43,16 +44,23 @@ def _stage(run: Run) -> tuple[bool, bool, bool]:
 
 
 def _watch(run: Run, plan: Plan, ghosts: Sequence[Run], stage_then: tuple[bool, bool, bool]) -> None:
-    if _stage(run) != stage_then:
+    if _stage(run) != stage_then or not all(map(is_sound, (run, *ghosts))):  # one may be deleted elsewhere
         st.rerun()
     status, last = run.look()
+    if status == "waiting" and _queue(run).begun:
+        status = "starting"
     history = history_of(run)
     st.html(markup_training.run_head(run_title(plan), status, _says(run, history, status), own_colour(run.name)))
     _progress(history, status)
     _controls(run, plan, status)
     if status == "failed":
         st.html(markup.warning(str(last.get("message", "The training failed."))))
-    if status == "waiting" and (problem := cache.engine().problem()):
+        if not history.started and plan.base in RECIPES and plan.recipe.data.endswith("mnist"):
+            st.button(
+                "Take the bundled sample instead", icon=":material/hard_drive:", key="take_sample",
+                on_click=_take_sample, args=(plan,), help="mnist-5k needs no network. Then press Train.",
+            )  # fmt: skip
+    if status == "waiting" and (problem := _queue(run).problem):
         st.html(markup.warning(problem))
     _chart(run, plan, history, ghosts)
     _own_drawing(run)
@@ -61,12 +69,12 @@ def _watch(run: Run, plan: Plan, ghosts: Sequence[Run], stage_then: tuple[bool, 
 def _says(run: Run, history: History, status: str) -> str:
     """Where the run stands, in a line."""
     if status == "waiting":
-        ahead = cache.engine().ahead_of(run)
+        ahead = _queue(run).ahead
         place = "" if ahead is None else ", next in the queue" if ahead == 0 else f", {ahead} ahead of it"
         return f"Waiting for a free worker{place}; it starts by itself."
     if status == "starting":
         return "Starting: a worker is loading PyTorch and the images."
-    facts = [f"step {history.step:,} of {history.total_steps:,}"]
+    facts = [f"step {history.step:,} of {history.total_steps:,}"] if history.started else []
     if history.now:
         facts.append(f"{history.now['images_per_second']:,.0f} images/s")
         facts.append(f"learning rate {history.now['learning_rate']:.3g}")
@@ -76,6 +84,22 @@ def _says(run: Run, history: History, status: str) -> str:
     if history.started:
         facts.append(str(history.started["device"]))
     return " · ".join(facts)
+
+
+class _Queue(NamedTuple):
+    """How many runs wait before one, None where nobody can tell; what keeps all from training; if it has begun."""
+
+    ahead: int | None
+    problem: str
+    begun: bool
+
+
+def _queue(run: Run) -> _Queue:
+    try:
+        engine = cache.engine()
+    except LenetError as error:
+        return _Queue(None, str(error), False)
+    return _Queue(engine.ahead_of(run), engine.problem(), engine.has_begun(run))
 
 
 def duration(seconds: float) -> str:
@@ -139,6 +163,10 @@ def _ask(run: Run, request: str) -> None:
 def _take_settings(plan: Plan) -> None:
     state.choice(lambda: state.Choice(plan.base, {})).reset(plan.base, settings(plan.recipe))
     st.rerun()
+
+
+def _take_sample(plan: Plan) -> None:
+    state.choice(lambda: state.Choice(plan.base, {})).reset(plan.base, {**settings(plan.recipe), "data": "mnist-5k"})
 
 
 def _delete(run: Run) -> None:

@@ -1,8 +1,11 @@
-"""A real browser, and what a person does on the Draw page."""
+"""A real browser, and what a person does on the Draw and the Train page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -78,3 +81,74 @@ class DrawPage:
 def draw_page(page: Page, server: object) -> DrawPage:
     """The Draw page, not yet opened."""
     return DrawPage(page, server.url)  # type: ignore[attr-defined]
+
+
+class TrainPage:
+    """The Train page as a learner uses it; what went wrong behind it is in `complaints`."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page, self.url = page, url
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("response", lambda response: self._response(response.status, response.url))
+        self.status = page.get_by_test_id("status")
+        self.result = page.get_by_test_id("result")
+        self.differs = page.get_by_test_id("differs")
+        self.warnings = page.locator(".lp-warning")
+        self.chart = page.get_by_role("img", name=re.compile("^Loss and accuracy of"))
+        self.trains = page.get_by_role("button", name="Train", exact=True)
+
+    def _console(self, kind: str, text: str) -> None:
+        if kind == "error" and not text.startswith("Failed to load resource"):  # which `_response` names
+            self.complaints.append(text)
+
+    def _response(self, status: int, url: str) -> None:
+        if status >= 400 and "/train/_stcore/" not in url:  # by which Streamlit finds out where its root is
+            self.complaints.append(f"{status} {url}")
+
+    def open(self, query: str = "") -> TrainPage:
+        """Goes straight to the page, as a link does."""
+        self.page.goto(f"{self.url}/train{query}")
+        expect(self.trains).to_be_visible(timeout=30_000)
+        return self
+
+    def train(self, query: str = "") -> TrainPage:
+        """Opens the page and presses Train."""
+        self.open(query)
+        self.trains.click()
+        self.page.wait_for_url(re.compile("[?&]run="))
+        expect(self.status).to_be_visible()
+        return self
+
+    def button(self, name: str) -> None:
+        """Presses one of the page's buttons."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def is_now(self, status: str, seconds: float = 40) -> None:
+        """Waits until the shown run has that status."""
+        expect(self.status).to_have_attribute("data-status", re.compile(f"^({status})$"), timeout=1000 * seconds)
+
+    def asked(self, expression: str, argument: object = None) -> Any:
+        """What a JavaScript expression says of the chart."""
+        return self.chart.evaluate(f"(chart, argument) => {expression}", argument)
+
+    def points(self, name: str = "smoothed") -> int:
+        """How many points a curve has on the chart, 0 before there is one."""
+        return len(self._epochs(name))
+
+    def grows(self, epochs: float = 0.1) -> None:
+        """Waits until the curve of the loss is so much longer than it is now."""
+        before = max(self._epochs("smoothed"), default=0)
+        self.wait_for(lambda: max(self._epochs("smoothed"), default=0) >= before + epochs)
+
+    def _epochs(self, name: str) -> list[float]:
+        found = "chart.data?.find(trace => trace.name === argument)?.x ?? []"
+        return list(self.asked(found, name)) if self.chart.count() else []
+
+    def wait_for(self, holds: Callable[[], bool], seconds: float = 40) -> None:
+        """Waits until something holds; the page lives on meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "waited in vain"
+            self.page.wait_for_timeout(100)

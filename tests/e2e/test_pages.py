@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import Server
 
-PAGES = {"": "See how LeNet reads a digit", "draw": "Draw a digit"}
+PAGES = {"": "See how LeNet reads a digit", "draw": "Draw a digit", "train": "Train a network"}
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -136,9 +136,9 @@ def test_a_colour_network_of_ones_own_answers_too(own_data_folder: Path) -> None
 
     arch = preset("lenet-modern", input_channels=3, input_size=32)
     net = build(arch, seed=0).eval()
-    save_checkpoint(
-        own_data_folder / "runs" / "colour" / "model.safetensors", Checkpoint(arch, net, tuple("0123456789"))
-    )
+    folder = own_data_folder / "runs" / "colour"
+    folder.mkdir(parents=True)
+    save_checkpoint(folder / "model.safetensors", Checkpoint(arch, net, tuple("0123456789")))
     app = draw(drawing=drawn("3"), net="own/colour")
     assert "What the network sees: 32 x 32" in shown(app)
 
