@@ -104,7 +104,9 @@ def _load_kept(name: str, folder: Path, train: bool) -> tuple[Tensor, Tensor]:
         try:
             with safe_open(kept, "pt") as file:
                 if file.metadata() == {"originals": _fingerprint(folder / info.place)}:
-                    return file.get_tensor("images"), file.get_tensor("labels")
+                    images, labels = file.get_tensor("images"), file.get_tensor("labels")
+                    if (images.dtype, labels.dtype) == (torch.uint8, torch.int64):
+                        return images, labels
         except (OSError, SafetensorError):
             pass  # it is only a copy: made anew below
     images, labels = _load_torchvision(info, folder, train)
@@ -127,7 +129,7 @@ def _load_torchvision(info: DataInfo, folder: Path, train: bool) -> tuple[Tensor
             # download=True unpacks and checks what is there, and asks the network for the rest alone.
             data = kind(str(place), train=train, download=True)
     except Exception as error:  # the readers raise whatever a wrong byte leads to; the message keeps the reason
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(" :")
         raise DataError(
             f"{info.title} could not be read from {folder} or downloaded to it ({reason:.200}). "
             f"Put its original files into {folder / info.place}, set "

@@ -46,7 +46,7 @@ def own_checkpoints(learner: str = "", most: int | None = None) -> dict[str, Pat
     trained = runs_dir().glob(f"*/model{SUFFIX}")
     brought = uploads_dir(learner).glob(f"*{SUFFIX}")
     own: dict[str, Path] = {}
-    for path in sorted([*trained, *brought], key=_age):
+    for path in sorted(filter(Path.is_file, [*trained, *brought]), key=_age):
         if most is not None and len(own) == most:
             break
         if path.parent.parent != runs_dir():

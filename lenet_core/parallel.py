@@ -36,7 +36,7 @@ from lenet_core.errors import LenetError, RunError
 from lenet_core.layers import build
 from lenet_core.optimisers import Optimiser
 from lenet_core.runs import Plan
-from lenet_core.train import EagerStep, Objective, Training
+from lenet_core.train import EagerStep, Objective, Training, fastest_step
 
 MEETING = timedelta(minutes=5)  # until all processes must have started
 WAITING = timedelta(days=1)  # that one may wait for another: a test of the network can take long
@@ -74,9 +74,9 @@ class Alone:
         """
         return load(name, train=True)
 
-    def make_step(self, net: nn.Module, optimiser: Optimiser, loss: Objective) -> EagerStep:
+    def make_step(self, net: nn.Sequential, optimiser: Optimiser, loss: Objective) -> EagerStep:
         """The step that the training takes."""
-        return EagerStep(net, optimiser, loss)
+        return fastest_step(net, optimiser, loss)
 
     def share(self, training: Training) -> None:
         """Brings every process to where the first one's training stands."""
@@ -173,7 +173,7 @@ class Team(Alone):
             self._meet()
         return data
 
-    def make_step(self, net: nn.Module, optimiser: Optimiser, loss: Objective) -> EagerStep:
+    def make_step(self, net: nn.Sequential, optimiser: Optimiser, loss: Objective) -> EagerStep:
         return ParallelStep(net, optimiser, loss, self)
 
     def share(self, training: Training) -> None:

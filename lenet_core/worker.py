@@ -1,16 +1,10 @@
-"""Trains one run: the only writer of its folder, and the same under every engine.
-
-Two threads: one trains and writes, the other (`Guard`) keeps the lease fresh, listens for requests, and
-ends the process where the first cannot listen, because one of its steps takes long.
-"""
+"""Trains one run: the only writer of its folder, and the same under every engine."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import platform
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,8 +22,8 @@ from lenet_core.diagnostics import gradient_norms, saturation
 from lenet_core.errors import LenetError, RunError
 from lenet_core.evaluate import Evaluation, evaluate
 from lenet_core.files import write_atomically
+from lenet_core.guard import Guard
 from lenet_core.layers import build
-from lenet_core.leases import BEAT, STALE, Lease
 from lenet_core.library import SUFFIX
 from lenet_core.parallel import Alone
 from lenet_core.runs import Run
@@ -38,7 +32,6 @@ from lenet_core.train import Epoch, Step, Training
 TICK = 0.125  # seconds between two lines of metrics
 LOOK = 0.5  # seconds between two looks inside: gradients, saturation, the network as it is now
 SAVE = 10.0  # seconds between two saved states, at least
-GRACE = 1.2  # seconds that the training has to heed a request before its process is ended
 PAUSE = 60.0  # seconds that a paused training keeps its worker
 MOST_LOSSES = 50  # in a line of metrics
 EXAMPLES = 16
@@ -87,85 +80,6 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
         return "There was not enough memory; choose a smaller batch or a smaller network, or the CPU."
     return (text.splitlines() or [type(error).__name__])[0][:400]
-
-
-class Guard(threading.Thread):
-    """Holds the run's lease and hears what is wanted of it: `wish` is a request, or "leave"."""
-
-    def __init__(self, run: Run, supervised: bool, team: Alone) -> None:
-        super().__init__(daemon=True)
-        self.run_folder, self.lease, self.team = run, Lease(run.folder), team
-        self.wish = run.request
-        self.orphaned = False  # whoever started this is gone
-        self.lost = False  # the run is another's now, or deleted: nothing more may be written
-        self.beaten = time.time()  # not monotonic(), which stands still while the machine sleeps
-        self.done = threading.Event()
-        self.hearing = threading.Lock()  # held while the wish is read or changed
-        self.forced = threading.Lock()  # held by the training while it writes an end of its own
-        if supervised:
-            threading.Thread(target=self._await_orphanhood, daemon=True).start()
-
-    def run(self) -> None:
-        heard = time.monotonic()
-        while not self.done.wait(0.1):
-            if abs(time.time() - self.beaten) >= BEAT:
-                self._beat()
-            if self.listen() not in ("stop", "leave"):
-                heard = time.monotonic()
-            elif time.monotonic() - heard > GRACE:
-                self._force()
-
-    def listen(self) -> str:
-        """Asks what is wanted now, and says it."""
-        with self.hearing:
-            self.wish = "leave" if self.orphaned or self.lost else self.run_folder.request
-            return self.wish
-
-    def end_step(self) -> None:
-        """Turns the wish for one epoch into a pause, unless something else was wished for meanwhile."""
-        with self.hearing:
-            if self.wish == self.run_folder.request == "step":
-                self.run_folder.ask("pause")
-                self.wish = "pause"
-
-    def check(self) -> None:
-        """Makes sure, after this process or its machine slept, that the run is still its own.
-
-        Raises:
-            RunError: it is not.
-        """
-        if abs(time.time() - self.beaten) > STALE / 3:
-            self._beat()
-        if self.lost:
-            raise RunError(f"{self.run_folder.name} is trained by another worker now, or was deleted.")
-
-    def _beat(self) -> None:
-        self.beaten = time.time()
-        if not self.lease.beat():
-            self.lost = True
-
-    def finish(self) -> None:
-        """Gives the run back."""
-        self.done.set()
-        if self.is_alive():
-            self.join()
-        self.lease.release()
-
-    def _force(self) -> None:
-        with self.forced:
-            if self.done.is_set():
-                return
-            if self.wish == "stop":
-                with contextlib.suppress(LenetError):  # then the request and the missing worker say it
-                    self.run_folder.append({"kind": "stopped", "time": time.time(), "forced": True})
-            self.lease.release()
-            self.team.abandon()
-            os._exit(0)
-
-    def _await_orphanhood(self) -> None:
-        while os.read(0, 4096):
-            pass
-        self.orphaned = True
 
 
 class Worker:
@@ -370,9 +284,11 @@ class Worker:
         self._write(self.run.file("state"), save(state))
 
     def _show_examples(self) -> None:
-        """Keeps a few held-out images (or training images, if none are held out) to look at."""
+        """Keeps some held-out images to look at, one of each class among them; training images if none are held out."""
         shown = self.training.held_out if len(self.training.held_out) else self.training.train
-        shown = shown.take(slice(0, EXAMPLES))
+        of_each = [int((shown.labels == label).nonzero()[0]) for label in shown.labels.unique()[:EXAMPLES]]
+        others = [index for index in range(len(shown)) if index not in of_each][: EXAMPLES - len(of_each)]
+        shown = shown.take(torch.tensor(sorted(of_each + others)))
         self.example_inputs = to_input(shown.images, self.recipe.architecture.input_shape).to(self.training.device)
         self._write(self.run.file("examples"), save({"images": shown.images.contiguous(), "labels": shown.labels}))
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from lenet_core.data import DataSet, _torchvision_class, load, to_input
 from lenet_core.data_sets import DATA_SETS, DIGITS
 from lenet_core.errors import DataError
 from lenet_core.library import data_dir
+from tests.conftest import ROOT
 
 # Published with the data: digits 0 to 9 among MNIST's training and test images.
 MNIST_TRAIN = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -290,6 +295,110 @@ def test_a_read_only_folder_is_read_and_left_as_it_is(
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith(str(tmp_path)))
     assert counts(load("mnist", train=False, root=tmp_path)) == MNIST_TEST
     assert sorted(raw.iterdir()) == before
+
+
+# --- kept as tensors ---------------------------------------------------------------------------
+
+
+def test_a_second_reading_takes_the_kept_tensors_which_are_the_same(tmp_path: Path) -> None:
+    folder = mnist_files(tmp_path)
+    first = load("mnist", train=False, root=folder)
+    kept = folder / "tensors" / "mnist-test.safetensors"
+    assert load_file(kept).keys() == {"images", "labels"}
+    save_file({"images": first.images.flip(0), "labels": first.labels}, kept, metadata_of(kept))
+    second = load("mnist", train=False, root=folder)
+    assert torch.equal(second.images, first.images.flip(0))  # nobody else could have said so
+    assert (second.images.dtype, second.labels.dtype) == (torch.uint8, torch.int64)
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    with safe_open(path, "pt") as file:
+        return dict(file.metadata())
+
+
+@pytest.mark.parametrize("change", ["replaced", "added", "touched"])
+def test_originals_that_changed_are_read_anew(change: str, tmp_path: Path) -> None:
+    folder = mnist_files(tmp_path)
+    raw = folder / "MNIST" / "raw"
+    before = load("mnist", train=False, root=folder)
+    kept = folder / "tensors" / "mnist-test.safetensors"
+    save_file({"images": before.images.flip(0), "labels": before.labels}, kept, metadata_of(kept))
+    if change == "replaced":
+        (raw / "t10k-images-idx3-ubyte").write_bytes(idx(np.full((10_000, 28, 28), 7)))
+    elif change == "added":
+        (raw / "more").write_bytes(b"x")
+    else:
+        os.utime(raw / "t10k-labels-idx1-ubyte", (1, 1))
+    after = load("mnist", train=False, root=folder)
+    expected = torch.full_like(before.images, 7) if change == "replaced" else before.images
+    assert torch.equal(after.images, expected)
+    assert torch.equal(load("mnist", train=False, root=folder).images, expected)
+
+
+@pytest.mark.parametrize("damage", ["empty", "half", "noise", "foreign", "without labels", "folder", "bad header"])
+def test_damaged_tensors_are_made_anew(damage: str, tmp_path: Path) -> None:
+    folder = mnist_files(tmp_path)
+    expected = load("mnist", train=False, root=folder)
+    kept = folder / "tensors" / "mnist-test.safetensors"
+    data, metadata = kept.read_bytes(), metadata_of(kept)
+    if damage == "foreign":
+        save_file({"images": expected.images * 0, "labels": expected.labels}, kept, {"originals": "of another"})
+    elif damage == "without labels":
+        save_file({"images": expected.images * 0}, kept, metadata)
+    elif damage == "folder":
+        kept.unlink()
+        kept.mkdir()
+    else:
+        bad = {
+            "empty": b"",
+            "half": data[: len(data) // 2],
+            "noise": bytes(range(256)) * 99,
+            "bad header": b"\xff" * 99,
+        }
+        kept.write_bytes(bad[damage])
+    found = load("mnist", train=False, root=folder)
+    assert torch.equal(found.images, expected.images)
+    assert torch.equal(found.labels, expected.labels)
+    if damage != "folder":
+        assert kept.read_bytes() == data
+    assert [path.name for path in (folder / "tensors").iterdir()] == [kept.name]
+
+
+@pytest.mark.parametrize("tensors", ["floats", "few", "labels too high"])
+def test_kept_tensors_of_a_wrong_kind_never_reach_a_training(tensors: str, tmp_path: Path) -> None:
+    folder = mnist_files(tmp_path)
+    data = load("mnist", train=False, root=folder)
+    images, labels = data.images, data.labels
+    kept = folder / "tensors" / "mnist-test.safetensors"
+    images = images.float() if tensors == "floats" else images[:10] if tensors == "few" else images
+    labels = labels[:10] if tensors == "few" else labels + 1 if tensors == "labels too high" else labels
+    save_file({"images": images.contiguous(), "labels": labels.contiguous()}, kept, metadata_of(kept))
+    if tensors == "floats":
+        found = load("mnist", train=False, root=folder)
+        assert torch.equal(found.images, data.images)
+        assert found.images.dtype == torch.uint8
+    else:
+        assert ("holds 10 images" if tensors == "few" else "labels outside 0 to 9") in refusal("mnist", folder)
+
+
+def test_where_nothing_can_be_kept_the_originals_are_read(tmp_path: Path) -> None:
+    folder = mnist_files(tmp_path)
+    (folder / "tensors").write_text("no folder")
+    for _ in range(2):
+        assert len(load("mnist", train=False, root=folder)) == 10_000
+    assert (folder / "tensors").read_text() == "no folder"
+
+
+def test_kept_tensors_need_no_torchvision(tmp_path: Path) -> None:
+    folder = mnist_files(tmp_path)
+    load("mnist", train=False, root=folder)
+    code = (
+        "import sys; from pathlib import Path; from lenet_core.data import load; "
+        "print(len(load('mnist', train=False, root=Path(sys.argv[1]))), 'torchvision' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "10000 False\n"
 
 
 # --- as a network takes them -------------------------------------------------------------------
