@@ -57,11 +57,13 @@ def own_checkpoints(learner: str = "", most: int | None = None) -> dict[str, Pat
 
 
 def learner_of(run_folder: Path) -> str:
-    """Whose run it is; empty where it names nobody."""
+    """Whose run it is: empty where it names nobody, a name that nobody has where that cannot be read."""
     try:
         return str(json.loads((run_folder / "recipe.json").read_text())["learner"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except FileNotFoundError:
         return ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return "\0"
 
 
 def _age(path: Path) -> float:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,11 +19,14 @@ from PIL import Image
 from lenet_core.__main__ import main
 from lenet_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lenet_core.layers import build
+from lenet_core.leases import holder
 from lenet_core.library import bundled_checkpoints, own_checkpoints, runs_dir
 from lenet_core.presets import PRESETS, preset
 from lenet_core.recipes import RECIPES, Recipe
+from lenet_core.runs import all_runs, find_run
 from lenet_core.strokes import rasterise
 from tests.conftest import ROOT
+from tests.core.trainings import all_of, new_run, until
 
 DEFAULT = bundled_checkpoints()["lenet-modern"]
 
@@ -141,7 +145,12 @@ def test_training_prints_its_accuracy_and_writes_a_checkpoint(
 ) -> None:
     done, folder = training
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in folder.iterdir()] == ["model.safetensors"]
+    assert {path.name for path in folder.iterdir()} == {
+        "recipe.json", "events.jsonl", "state.safetensors", "model.safetensors", "latest.safetensors",
+        "checkpoints", "examples.safetensors", "worst.safetensors", "mistakes.safetensors",
+    }  # fmt: skip
+    assert find_run(str(folder)).status == "finished"
+    assert find_run(str(folder)).plan.base == "lenet-modern"
     assert done.stdout.splitlines()[-1] == str(folder / "model.safetensors")
     assert printed_accuracy(done.stdout) > 0.8
     checkpoint = load_checkpoint(folder)
@@ -149,6 +158,26 @@ def test_training_prints_its_accuracy_and_writes_a_checkpoint(
     assert checkpoint.classes == tuple("0123456789")
     assert (checkpoint.training["epochs"], checkpoint.training["seed"]) == (1, 3)
     assert Recipe.from_dict(checkpoint.training["recipe"]).data == "mnist-5k"
+
+
+def test_training_says_what_it_does_as_it_goes(training: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    begin, epoch, result, _ = training[0].stdout.splitlines()
+    assert begin == (
+        "lenet-modern: 1 epoch on 3,600 images of the bundled sample of 5,000 MNIST training digits, "
+        "400 held out to watch, seed 3, " + find_run(str(training[1])).last_event("started")["device"]
+    )
+    assert re.fullmatch(r"epoch 1/1: loss \d\.\d{4}, validation \d\d\.\d\d%, \d+\.\d s", epoch)
+    assert re.fullmatch(r"test accuracy \d\d\.\d\d% \(95 % interval \d\d\.\d\d% to \d\d\.\d\d%\), \d+ s", result)
+    assert training[0].stderr == ""
+
+
+def test_a_folder_that_holds_a_run_is_not_trained_into_again(
+    training: tuple[subprocess.CompletedProcess[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (training[1] / "events.jsonl").read_bytes()
+    assert main(["train", "lenet-modern", "--data", "mnist-5k", "--out", str(training[1])]) == 2
+    assert "holds a run already; resume that one" in capsys.readouterr().err
+    assert (training[1] / "events.jsonl").read_bytes() == before
 
 
 def test_evaluating_gives_the_accuracy_that_training_printed(
@@ -181,6 +210,14 @@ def test_evaluating_uses_the_trainings_own_data_where_none_is_named(
         (("train", "lenet-modern", "--seed", "-1", "--data", "mnist-5k"), "seed"),
         (("train", "lenet-modern", "--threads", "0"), "threads"),
         (("train", "lenet-modern", "--device", "abacus"), "abacus"),
+        (("train", "lenet-modern", "--set", "activation"), "KNOB=VALUE"),
+        (("train", "lenet-modern", "--set", "activation=softmax"), "softmax"),
+        (("train", "lenet-modern", "--set", "colour=red"), "colour"),
+        (("train", "lenet-modern", "--set", "kernels=39,5", "--data", "mnist-5k"), "c1"),
+        (("sweep", "lenet-modern", "--grid", "activation"), "activation=relu,tanh"),
+        (("sweep", "lenet-modern", "--grid", "activation=relu,relu"), "comes twice"),
+        (("sweep", "lenet-modern", "--seeds", "0"), "seed"),
+        (("sweep", "lenet-modern", "--seeds", "1000"), "256"),
         (("evaluate", DEFAULT, "--data", "imagenet"), "imagenet"),
     ],
 )
@@ -229,6 +266,106 @@ def test_strange_notes_in_a_checkpoint_are_no_crash(
     save_checkpoint(tmp_path / "model.safetensors", Checkpoint(arch, build(arch, seed=0), tuple("0123456789"), notes))
     assert main(["evaluate", str(tmp_path)]) in (1, 2)
     assert capsys.readouterr().err.startswith("error: ")
+
+
+# --- runs --------------------------------------------------------------------------------------
+
+TINY = ("--data", "mnist-5k", "--set", "share=0.05", "--set", "channels=2,4", "--set", "dense=8", "--device", "cpu")
+
+
+def test_a_run_is_stopped_listed_and_resumed_from_other_shells(own_data_folder: Path) -> None:
+    command = [sys.executable, "-m", "lenet_core", "train", "lenet-modern", *TINY, "--epochs", "4", "--set", "share=1"]
+    trainer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    (run,) = until(all_runs, "the run")
+    until(lambda: run.status == "running", "the training")
+    stopped = call("stop", run.name)
+    assert (stopped.returncode, stopped.stdout) == (
+        0, f"stopped; to go on: python -m lenet_core resume {run.name}\n"
+    )  # fmt: skip
+    out, err = trainer.communicate(timeout=60)
+    assert (trainer.returncode, err) == (0, "")
+    assert out.splitlines()[-2:] == [
+        f"stopped; to go on: python -m lenet_core resume {run.name}", str(run.file("model"))
+    ]  # fmt: skip
+    step = run.last_event()["step"]
+    (row,) = answer_of(call("runs", "--json"))
+    assert (row["run"], row["recipe"], row["status"], row["of"], row["test"]) == (
+        run.name, "lenet-modern", "stopped", 4, None,
+    )  # fmt: skip
+    resumed = call("resume", run.name)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f", from step {step:,}" in resumed.stdout
+    assert printed_accuracy(resumed.stdout) > 0.1
+    (line,) = call("runs").stdout.splitlines()
+    assert line.startswith(run.name)
+    assert "finished  epoch 4/4" in line
+    assert "is finished; train it anew" in assert_one_line(call("resume", run.name), 1)
+    assert "has finished already" in assert_one_line(call("stop", run.name), 1)
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(own_data_folder: Path) -> None:
+    command = [sys.executable, "-m", "lenet_core", "train", "lenet-modern", *TINY, "--epochs", "300"]
+    trainer = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    (run,) = until(all_runs, "the run")
+    until(lambda: len(all_of(run, "epoch")) > 1, "two epochs")
+    trainer.send_signal(signal.SIGINT)
+    _, err = trainer.communicate(timeout=60)
+    assert trainer.returncode == 130
+    assert f"to go on: python -m lenet_core resume {run.name}" in err
+    assert "Traceback" not in err
+    assert holder(run.folder) is None
+    assert run.file("state").exists()
+
+
+def test_a_sweep_trains_every_combination_and_prints_its_row() -> None:
+    sweep = ("sweep", "lenet-modern", *TINY, "--epochs", 1, "--grid", "activation=relu,tanh", "--json")
+    rows = answer_of(call(*sweep))
+    assert [row["title"] for row in rows] == ["unchanged", "tanh"]
+    assert {row["status"] for row in rows} == {"finished"}
+    assert all(row["test"] > 0.05 for row in rows)
+    runs = all_runs()
+    assert sorted(run.plan.recipe.architecture.activation for run in runs) == ["relu", "tanh"]
+    assert len({run.plan.sweep for run in runs}) == 1
+    assert all(holder(run.folder) is None for run in runs)
+
+
+def test_a_failed_training_is_one_line_and_a_status(own_data_folder: Path) -> None:
+    rate = ("--set", "optimiser=sgd", "--set", "learning_rate=100", "--set", "activation=identity", "--epochs", 20)
+    line = assert_one_line(call("train", "lenet-modern", *TINY, *rate), 1)
+    assert "no longer a number" in line
+    (listed,) = call("runs").stdout.splitlines()
+    assert "failed" in listed
+    assert "no longer a number" in listed
+    (run,) = all_runs()
+    assert "has failed already" in assert_one_line(call("stop", run.name), 1)
+
+
+def test_runs_are_listed_though_one_is_damaged(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert "no runs yet" in capsys.readouterr().out
+    good, bad = new_run(seed=1), new_run(seed=2)
+    (bad.folder / "recipe.json").write_bytes(b"\xff{")
+    assert main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert any(good.name in line and "waiting" in line for line in lines)
+    assert any(bad.name in line and "failed" in line and "cannot be read" in line for line in lines)
+    assert main(["resume", bad.name]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["resume", "stop", "work"])
+@pytest.mark.parametrize("name", ["gone", "../..", "x" * 5_000])
+def test_a_run_that_is_not_there_is_told(command: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, name]) == 1
+    assert capsys.readouterr().err.startswith("error: There is no run ")
+
+
+def test_a_run_that_waits_is_stopped_without_a_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    run = new_run()
+    assert main(["stop", run.name]) == 0
+    assert run.status == "stopped"
+    assert "resume" in capsys.readouterr().out
 
 
 # --- pictures ----------------------------------------------------------------------------------

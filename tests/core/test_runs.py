@@ -89,7 +89,9 @@ def test_a_path_means_that_folder_even_if_a_run_has_its_name(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "/", "gone", "x" * 5_000, "a\0b", "../runs", "~", "*", "con", "\udcff", "🙂" * 100], ids=ascii
+    "name",
+    ["", ".", "..", "/", "gone", "x" * 5_000, "a\0b", "../runs", "~", "*", "con", "\udcff", "🙂" * 100],
+    ids=ascii,
 )
 def test_a_name_that_is_no_runs_is_refused_in_one_line(name: str) -> None:
     new_run()
