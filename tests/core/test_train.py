@@ -329,6 +329,16 @@ def test_a_training_taken_up_again_is_bitwise_the_uninterrupted_one(
     ]
 
 
+@pytest.mark.parametrize("changes", [{}, INTERRUPTED["augmented"]], ids=["plain", "augmented"])
+def test_a_training_can_be_iterated_again_and_goes_on(changes: dict[str, Any], few: DataSet) -> None:
+    how = recipe(epochs=2, **changes)
+    whole, _, _ = trained(how, few)
+    training = Training(build(how.architecture, seed=0), how, few)
+    told = [event for count in (3, 7, 100) for event in itertools.islice(training, count)]
+    assert [type(event) for event in told] == ([Step] * 8 + [Epoch]) * 2
+    assert same_weights(training.net, whole)
+
+
 def test_the_state_of_another_training_is_refused(few: DataSet) -> None:
     other = recipe(architecture=preset("lenet5-tanh"))
     state = Training(build(other.architecture), other, few).state()
