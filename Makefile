@@ -30,9 +30,14 @@ check: lint types contract test
 checkpoints: $(VENV)/test  ## trains the bundled networks anew, half an hour on two cores
 	$(PYTHON) -m benchmarks.make_checkpoints runs/checkpoints
 
-benchmarks: $(VENV)/test  ## on an idle machine
+benchmarks: $(VENV)/test  ## on an idle machine, half an hour; MNIST and Fashion-MNIST in LENET_DATA_DIR
 	$(PYTHON) -m benchmarks.startup
+	$(PYTHON) -m benchmarks.first_point
 	$(PYTHON) -m benchmarks.draw_latency
+	$(PYTHON) -m benchmarks.draw_latency --training
+	$(PYTHON) -m benchmarks.allocator
+	$(PYTHON) -m benchmarks.throughput
+	$(PYTHON) -m benchmarks.time_to_accuracy
 
 pictures: $(VENV)/test
 	$(PYTHON) -m benchmarks.pictures

@@ -1,6 +1,9 @@
 """Pen-up to visible answer on the Draw page, in a real browser.
 
-    python -m benchmarks.draw_latency [--strokes 50]
+    python -m benchmarks.draw_latency [--strokes 50] [--training]
+
+With `--training` the app trains a network meanwhile, and each digit is drawn twice, once while its worker computes
+and once while that is held still, in turn. MNIST must be in the data folder then.
 
 Each stroke is a whole pen digit, drawn on an empty canvas. The canvas waits a fixed 200 ms after the
 pen lifts before it sends; that wait is listed apart, as the time from pen-up to the first message that
@@ -10,14 +13,22 @@ leaves the browser.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import os
 import random
+import signal
+import statistics
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.measured import machine, summary
+from benchmarks.measured import data_links, machine, summary
+from lenet_core.recipes import RECIPES
+from lenet_core.runs import Plan, Run, create_run
 from tests.conftest import CHROMIUM_FLAGS, chromium_path, serve
+from tests.core.trainings import until, worker_of
 from tests.e2e.conftest import DrawPage
 from tests.pens import pen_digits
 
@@ -42,46 +53,101 @@ requestAnimationFrame(look);
 """
 
 
+BAR = 1.25
+_WARM_UP = 3  # digits
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--strokes", type=int, default=50)
+    parser.add_argument("--training", action="store_true", help="beside a training")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        process, url = serve(Path(folder) / "data", Path(folder) / "log")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, sync_playwright() as playwright:
+        data = Path(folder) / "data"
+        run = waiting_run(data) if options.training else None
+        process, url = serve(data, Path(folder) / "log")
         try:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
             page = browser.new_page(viewport={"width": 1366, "height": 768})
             page.add_init_script(_WATCH)
-            waits, totals = measure(DrawPage(page, url), options.strokes)
+            draw_page = DrawPage(page, url)
+            draw_page.open()
+            print(f"Pen-up to visible answer, {machine()}")
+            if run is None:
+                tell(measure(draw_page, options.strokes))
+            else:
+                compare(draw_page, options.strokes, run)
             browser.close()
         finally:
             process.terminate()
             process.wait(10)
-    print(f"Pen-up to visible answer, {machine()}")
-    print(f"all               {summary(totals, 'ms')}")
+
+
+def waiting_run(data: Path) -> Run:
+    """A run that the app finds when its first page is opened, and takes on; long enough for any measurement."""
+    data.mkdir()
+    data_links(data)
+    recipe = dataclasses.replace(RECIPES["lenet-modern"], epochs=10_000)
+    return create_run(Plan(recipe, device="cpu"), data / "runs" / "beside")
+
+
+def compare(draw_page: DrawPage, count: int, run: Run) -> None:
+    """Prints the times with and without the training, and their ratio."""
+    until(lambda: run.last_event("metrics"), "the first line of metrics")
+    worker = worker_of(run)
+    held = (False, True, True, False)  # so that neither is always the first of its digit
+
+    def hold(number: int) -> None:
+        os.kill(worker, signal.SIGSTOP if held[number % 4] else signal.SIGCONT)
+
+    try:
+        times = measure(draw_page, count, times_each=2, prepare=hold)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    beside, alone = (
+        [pair for number, pair in enumerate(times, _WARM_UP * 2) if held[number % 4] is still]
+        for still in (False, True)
+    )
+    if run.status != "running":
+        raise SystemExit(f"The training did not last: {run.status}.")
+    for title, part in (("beside a training", beside), ("without", alone)):
+        print(title)
+        tell(part)
+    ratios = [sum(a) / sum(b) for a, b in zip(beside, alone, strict=True)]
+    print(f"ratio, median     {statistics.median(ratios):.2f} (bar: at most {BAR})")
+
+
+def tell(times: list[tuple[float, float]]) -> None:
+    """Prints the canvas's waits and the page's share, milliseconds."""
+    waits, shares = zip(*times, strict=True)
+    print(f"all               {summary([sum(pair) for pair in times], 'ms')}")
     print(f"canvas's own wait {summary(waits, 'ms')}")
-    print(f"the page's share  {summary([a - b for a, b in zip(totals, waits, strict=True)], 'ms')}")
+    print(f"the page's share  {summary(shares, 'ms')}")
 
 
-def measure(draw_page: DrawPage, count: int) -> tuple[list[float], list[float]]:
-    """The waits and the whole times of `count` strokes, in milliseconds, after three to warm up."""
-    draw_page.open()
-    waits, totals = [], []
+def measure(
+    draw_page: DrawPage, count: int, times_each: int = 1, prepare: Callable[[int], None] = lambda number: None
+) -> list[tuple[float, float]]:
+    """The canvas's wait and what the page took after it, in milliseconds, for `count` digits after some to warm up.
+
+    Each digit is drawn `times_each` times; `prepare` is called before each drawing with its number.
+    """
+    times = []
     one_stroke = [digit for digit in pen_digits() if len(digit.strokes) == 1]
-    for number, digit in enumerate(random.Random(1).sample(one_stroke, count + 3)):
+    digits = [digit for digit in random.Random(1).sample(one_stroke, count + _WARM_UP) for _ in range(times_each)]
+    for number, digit in enumerate(digits):
+        prepare(number)
+        draw_page.page.wait_for_timeout(400)
         draw_page.page.evaluate("wanted => { bench.wanted = wanted }", str(len(digit.strokes)))
         draw_page.stroke(digit.strokes)
         draw_page.read(len(digit.strokes))
         draw_page.page.wait_for_function("bench.seen !== undefined")
         up, sent, seen = draw_page.page.evaluate("[bench.up, bench.sent, bench.seen]")
-        if number >= 3:
-            waits.append(sent - up)
-            totals.append(seen - up)
+        times.append((sent - up, seen - sent))
         draw_page.page.evaluate("bench.up = undefined")
         draw_page.button("Clear")
         draw_page.empty.wait_for()
-        draw_page.page.wait_for_timeout(400)
-    return waits, totals
+    return times[_WARM_UP * times_each :]
 
 
 if __name__ == "__main__":

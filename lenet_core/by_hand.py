@@ -1,19 +1,21 @@
-"""A network's forward and backward pass written out, for the CPU, where PyTorch's own ways are slow for LeNets.
+"""A network's forward and backward pass written out, for CPUs, where some of PyTorch's kernels are slow for LeNets.
 
-Pooling, tanh and the weights' gradients of narrow convolutions take most of a LeNet's training in PyTorch's
-kernels, and bookkeeping for the backward pass takes much of the rest. Here the same arithmetic is put
-together from operations that are fast, without bookkeeping. Layers that have no such form go through
-PyTorch as they are.
+Pooling, tanh and the weights' gradients of narrow convolutions take a third to a half of a LeNet's training there.
+Here they are put together from operations that are fast, without a record for the backward pass. Layers that have
+no form of their own here go through PyTorch as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from lenet_core.layers import ScaledTanh, Subsampling, TableConv2d
 
 # From the gradient of a layer's output to that of its input; leaves the gradients of its parameters in their
 # `grad`. To be called once: it may use up what the layer kept for it.
@@ -21,7 +23,7 @@ Pullback = Callable[[Tensor], Tensor]
 Layer = Callable[[Tensor], tuple[Tensor, Pullback]]
 
 _aten = torch.ops.aten
-_NARROW = range(4, 16)  # input channels: fewer or more suit oneDNN's formats, at which it computes 16 at once
+_NARROW = range(4, 16)  # input channels: fewer or more suit oneDNN's formats, which take 16 at once
 
 
 def by_hand(net: nn.Sequential) -> list[Layer]:
@@ -58,95 +60,97 @@ def backward(pullbacks: list[Pullback], gradient: Tensor) -> None:
 
 
 def _layer(module: nn.Module, first: bool) -> Layer:
-    if type(module) is nn.Conv2d and module.bias is not None and module.padding_mode == "zeros":
-        return _convolution(module, first)
+    if (
+        type(module) is nn.Conv2d
+        and module.bias is not None
+        and module.padding_mode == "zeros"
+        and not isinstance(module.padding, str)
+    ):
+        slide = module.stride, module.padding, module.dilation, module.groups
+        return partial(_convolution, module, slide, first)
+    if type(module) is TableConv2d:
+        return partial(_convolution, module, ([module.stride] * 2, [module.padding] * 2, [1, 1], 1), first)
     if type(module) is nn.Linear and module.bias is not None:
-        return _dense(module)
-    if _halves(module):
-        return _max_pool if type(module) is nn.MaxPool2d else _average_pool
+        return partial(_dense, module)
+    if type(module) is nn.MaxPool2d and _halves(module) and module.dilation == 1 and not module.return_indices:
+        return _max_pool
+    if type(module) is nn.AvgPool2d and _halves(module) and module.divisor_override is None:
+        return _average_pool
+    if type(module) is Subsampling and (module.kernel_size, module.stride) == (2, 2):
+        return partial(_subsampling, module)
     if type(module) is nn.Flatten:
-        return _reshaping(module)
-    return _PLAIN.get(type(module)) or _recorded(module)
+        return partial(_reshaping, module)
+    return _ELEMENTWISE.get(type(module)) or partial(_recorded, module)
+
+
+def _halves(module: nn.MaxPool2d | nn.AvgPool2d) -> bool:
+    """Whether the windows are of 2x2, side by side."""
+    return (module.kernel_size, module.stride, module.padding, module.ceil_mode) == (2, 2, 0, False)
 
 
 def _given(module: nn.Module) -> Layer:
     return lambda x: (module(x), lambda gradient: gradient)
 
 
-def _halves(module: nn.Module) -> bool:
-    """Whether it pools windows of 2x2 side by side."""
-    if type(module) is nn.MaxPool2d:
-        plain = module.dilation == 1 and not module.return_indices
-    elif type(module) is nn.AvgPool2d:
-        plain = module.divisor_override is None
-    else:
-        return False
-    return plain and (module.kernel_size, module.stride, module.padding, module.ceil_mode) == (2, 2, 0, False)
-
-
-def _recorded(module: nn.Module) -> Layer:
+def _recorded(module: nn.Module, x: Tensor) -> tuple[Tensor, Pullback]:
     """Any module, by PyTorch's own record of what it did."""
+    with torch.enable_grad():
+        start = x.detach().requires_grad_()
+        y: Tensor = module(start)
 
-    def layer(x: Tensor) -> tuple[Tensor, Pullback]:
-        with torch.enable_grad():
-            start = x.detach().requires_grad_()
-            y = module(start)
+    def pullback(gradient: Tensor) -> Tensor:
+        y.backward(gradient)
+        assert start.grad is not None
+        return start.grad
 
-        def pullback(gradient: Tensor) -> Tensor:
-            y.backward(gradient)
-            assert start.grad is not None
-            return start.grad
-
-        return y.detach(), pullback
-
-    return layer
+    return y.detach(), pullback
 
 
-def _convolution(module: nn.Conv2d, first: bool) -> Layer:
+_Slide = tuple[Sequence[int], Sequence[int], Sequence[int], int]  # stride, padding, dilation, groups
+
+
+def _convolution(module: nn.Conv2d | TableConv2d, slide: _Slide, first: bool, x: Tensor) -> tuple[Tensor, Pullback]:
     """Of the first layer the input's gradient, which nobody asks for, is not computed."""
-    weight, bias = module.weight, module.bias
-    assert bias is not None
-    how = (
-        [module.out_channels], list(module.stride), list(module.padding), list(module.dilation), False, [0, 0],
-        module.groups,
-    )  # fmt: skip
-    narrow = module.in_channels in _NARROW
+    stride, padding, dilation, groups = slide
+    kernels = module.dense_weight() if isinstance(module, TableConv2d) else module.weight
 
-    def layer(x: Tensor) -> tuple[Tensor, Pullback]:
-        def pullback(gradient: Tensor) -> Tensor:
-            if narrow:
-                nhwc = (t.contiguous(memory_format=torch.channels_last) for t in (gradient, x))
-                of_weight = _aten.convolution_backward(*nhwc, weight, *how, [False, True, False])[1]
-                of_bias = gradient.sum((0, 2, 3))
-                of_input = None if first else _aten.convolution_backward(gradient, x, weight, *how, _INPUT)[0]
-            else:
-                of_input, of_weight, of_bias = _aten.convolution_backward(
-                    gradient, x, weight, *how, [not first, True, True]
-                )
-            _leave(weight, of_weight)
-            _leave(bias, of_bias)
-            return gradient if of_input is None else of_input
+    def pullback(gradient: Tensor) -> Tensor:
+        of_input, of_kernels, of_bias = _convolution_gradients(gradient, x, kernels, slide, not first)
+        if isinstance(module, TableConv2d):
+            of_kernels = of_kernels[module.out_index, module.in_index]
+        _leave(module.weight, of_kernels)
+        assert module.bias is not None
+        _leave(module.bias, of_bias)
+        return gradient if of_input is None else of_input
 
-        return module(x), pullback
-
-    return layer
+    return F.conv2d(x, kernels, module.bias, stride, padding, dilation, groups), pullback
 
 
-_INPUT = [True, False, False]
+def _convolution_gradients(
+    gradient: Tensor, x: Tensor, kernels: Tensor, slide: _Slide, wants_input: bool
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """The gradients of the input, if it is wanted, of the kernels and of the biases."""
+    stride, padding, dilation, groups = slide
+    how = [len(kernels)], stride, padding, dilation, False, [0, 0], groups
+    if x.shape[1] not in _NARROW:
+        of_all: tuple[Tensor | None, Tensor, Tensor]
+        of_all = _aten.convolution_backward(gradient, x, kernels, *how, [wants_input, True, True])
+        return of_all
+    nhwc = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (gradient, x))
+    of_kernels = _aten.convolution_backward(*nhwc, kernels, *how, [False, True, False])[1]
+    of_input = None
+    if wants_input:
+        of_input = _aten.convolution_backward(gradient, x, kernels, *how, [True, False, False])[0]
+    return of_input, of_kernels, gradient.sum((0, 2, 3))
 
 
-def _dense(module: nn.Linear) -> Layer:
-    weight, bias = module.weight, module.bias
+def _dense(module: nn.Linear, x: Tensor) -> tuple[Tensor, Pullback]:
+    def pullback(gradient: Tensor) -> Tensor:
+        _leave(module.weight, gradient.t() @ x)
+        _leave(module.bias, gradient.sum(0))
+        return gradient @ module.weight
 
-    def layer(x: Tensor) -> tuple[Tensor, Pullback]:
-        def pullback(gradient: Tensor) -> Tensor:
-            _leave(weight, gradient.t() @ x)
-            _leave(bias, gradient.sum(0))
-            return gradient @ weight
-
-        return module(x), pullback
-
-    return layer
+    return module(x), pullback
 
 
 def _leave(parameter: Tensor, gradient: Tensor) -> None:
@@ -156,8 +160,8 @@ def _leave(parameter: Tensor, gradient: Tensor) -> None:
     parameter.grad = gradient
 
 
-def _reshaping(module: nn.Module) -> Layer:
-    return lambda x: (module(x), lambda gradient: gradient.reshape(x.shape))
+def _reshaping(module: nn.Module, x: Tensor) -> tuple[Tensor, Pullback]:
+    return module(x), lambda gradient: gradient.reshape(x.shape)
 
 
 def _relu(x: Tensor) -> tuple[Tensor, Pullback]:
@@ -176,6 +180,11 @@ def _tanh(x: Tensor) -> tuple[Tensor, Pullback]:
     return y, lambda gradient: _aten.tanh_backward(gradient, y)
 
 
+def _scaled_tanh(x: Tensor) -> tuple[Tensor, Pullback]:
+    y, pullback = _tanh(x * (2 / 3))
+    return 1.7159 * y, lambda gradient: pullback(gradient).mul_(1.7159 * 2 / 3)
+
+
 def _average_pool(x: Tensor) -> tuple[Tensor, Pullback]:
     even = _even(x)
     rows = even[:, :, ::2] + even[:, :, 1::2]
@@ -191,6 +200,19 @@ def _average_pool(x: Tensor) -> tuple[Tensor, Pullback]:
         return _padded(result, x)
 
     return y, pullback
+
+
+def _subsampling(module: Subsampling, x: Tensor) -> tuple[Tensor, Pullback]:
+    mean, pullback_of_mean = _average_pool(x)
+    total = mean.mul_(4)
+    weight = module.weight[:, None, None]
+
+    def pullback(gradient: Tensor) -> Tensor:
+        _leave(module.weight, (gradient * total).sum((0, 2, 3)))
+        _leave(module.bias, gradient.sum((0, 2, 3)))
+        return pullback_of_mean(gradient * (4 * weight))
+
+    return total * weight + module.bias[:, None, None], pullback
 
 
 def _max_pool(x: Tensor) -> tuple[Tensor, Pullback]:
@@ -225,4 +247,6 @@ def _padded(gradient: Tensor, x: Tensor) -> Tensor:
     return F.pad(gradient, (0, x.shape[3] - gradient.shape[3], 0, x.shape[2] - gradient.shape[2]))
 
 
-_PLAIN: dict[type[nn.Module], Layer] = {nn.ReLU: _relu, nn.Sigmoid: _sigmoid, nn.Tanh: _tanh}
+_ELEMENTWISE: dict[type[nn.Module], Layer] = {
+    nn.ReLU: _relu, nn.Sigmoid: _sigmoid, nn.Tanh: _tanh, ScaledTanh: _scaled_tanh,
+}  # fmt: skip

@@ -19,7 +19,7 @@ from torch import nn
 
 from lenet_core.architecture import Architecture
 from lenet_core.bounds import MAX_PARAMETERS, shorten
-from lenet_core.errors import CheckpointError
+from lenet_core.errors import CheckpointError, StorageError
 from lenet_core.files import write_atomically
 from lenet_core.layers import build
 from lenet_core.library import SUFFIX
@@ -44,12 +44,17 @@ class Checkpoint:
 
 
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint so that `path` is at every moment the old file or the whole new one.
+    """Writes the checkpoint so that `path` is at every moment the old file or the whole new one; makes its folder.
 
     Raises:
-        StorageError: the file cannot be written, or its folder does not exist.
+        StorageError: the file cannot be written.
     """
-    write_atomically(Path(path), to_bytes(checkpoint))
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path.parent} cannot be a folder ({error.strerror or error}); name another.") from error
+    write_atomically(path, to_bytes(checkpoint))
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:

@@ -31,6 +31,8 @@ def draw() -> Strokes:
     """Shows the canvas with its buttons, and returns the strokes on it in canvas pixels."""
     drawing = state.drawing(from_link(st.query_params.get(_PARAMETER, ""), SIZE), _KEY)
     _receive(drawing, state.sent_by(_KEY))
+    while drawing.placed:  # clicks while the page is busy come together, and Streamlit calls the latest first
+        drawing.replace(sample_strokes(drawing.placed.pop(), SIZE))
     st_canvas(
         stroke_width=PEN,
         stroke_color="#ffffff",
@@ -82,7 +84,7 @@ def _controls(drawing: state.Drawing) -> None:
     st.caption("Or place a digit")
     with st.container(horizontal=True, gap="xxsmall", key="place_a_digit"):
         for digit in SAMPLES:
-            st.button(digit, on_click=lambda digit=digit: drawing.replace(sample_strokes(digit, SIZE)))
+            st.button(digit, on_click=drawing.placed.append, args=(digit,))
 
 
 def _path(stroke: Stroke) -> dict[str, Any]:

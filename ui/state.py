@@ -22,7 +22,8 @@ class Drawing:
 
     `loads` are the strokes that the canvas was told to show, the latest last, and `version` counts how
     often it was told: it answers each with a message that is no new stroke. `received` is what it sent
-    last, so that an old message is not taken for a new one.
+    last, so that an old message is not taken for a new one. `placed` are the digits whose buttons were
+    pressed since the page was last made, the latest first.
     """
 
     history: list[Strokes] = field(default_factory=lambda: [[]])
@@ -30,6 +31,7 @@ class Drawing:
     loads: list[Strokes] = field(default_factory=lambda: [[]])
     version: int = 0
     received: object = None
+    placed: list[str] = field(default_factory=list)
 
     @property
     def strokes(self) -> Strokes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import OrderedDict
 
 import pytest
 import torch
@@ -32,6 +31,9 @@ NETWORKS: dict[str, Architecture] = {
     "odd sizes": Architecture("odd", (1, 15, 17), (Conv(6), Conv(5, kernel_size=2)), (12,)),
     "odd sizes, averaged": Architecture(
         "odd", (1, 15, 17), (Conv(6), Conv(5, kernel_size=2)), (12,), pooling="average", activation="sigmoid"
+    ),
+    "odd sizes, subsampled": Architecture(
+        "odd", (1, 15, 17), (Conv(6), Conv(5, kernel_size=2)), (12,), pooling="subsampling"
     ),
     "windows of 3": Architecture("wide", (1, 28, 28), (Conv(6, pool=3), Conv(8, pool=3, pool_stride=2)), (12,)),
     "strides and groups": Architecture(
@@ -150,8 +152,9 @@ def test_a_module_that_is_not_ours_goes_through_pytorch() -> None:
         def forward(self, input: Tensor) -> Tensor:
             return 2 * super().forward(input)
 
-    layers = OrderedDict(c1=nn.Conv2d(1, 4, 3, bias=False), s1=Doubled(2, 2), norm=nn.BatchNorm2d(4))
-    net = nn.Sequential(*layers.values(), nn.Flatten(), nn.Linear(4 * 13 * 13, 10)).double()
+    same = nn.Conv2d(1, 4, 3, padding="same")
+    front = [same, nn.Conv2d(4, 4, 3, bias=False), Doubled(2, 2), nn.BatchNorm2d(4)]
+    net = nn.Sequential(*front, nn.Flatten(), nn.Linear(4 * 13 * 13, 10)).double()
     images, labels = batch(MODERN, "noise")
     expected = by_pytorch(net, images, labels)
     logits, gradients = by_our_hand(net, images, labels)
