@@ -27,6 +27,7 @@ _APP = "; ".join(
     (
         "import ui.layout, ui.markup, ui.cache, ui.links, ui.networks, ui.state, ui.pictures",
         "import lenet_core.preprocess, lenet_core.strokes, lenet_core.checkpoint, lenet_core.classify",
+        "import lenet_core.cluster",
         "import sys; assert 'torchvision' not in sys.modules",
     )
 )

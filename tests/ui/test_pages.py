@@ -12,6 +12,7 @@ from lenet_core.library import bundled_checkpoints
 from lenet_core.presets import PRESETS, preset
 from lenet_core.strokes import to_link
 from tests.conftest import ROOT
+from tests.ui.apps import shown
 from ui.networks import networks
 from ui.sample_strokes import sample_strokes
 
@@ -28,12 +29,6 @@ def draw(**query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
-
-
-def shown(app: AppTest) -> str:
-    """All HTML on the page."""
-    assert not app.exception
-    return "".join(str(element.proto.body) for element in app.get("html"))
 
 
 def linked(app: AppTest, name: str) -> str | None:

@@ -15,6 +15,7 @@ from lenet_core.presets import PRESETS
 from lenet_core.recipes import RECIPES, Recipe, recipe_named
 from lenet_core.runs import Plan, Run, all_runs, create_run
 from tests.conftest import ROOT, free_port
+from tests.ui.apps import shown
 
 LEARNER = "0123456789abcdef"
 QUICK = turn(recipe_named("lenet-modern"), {"data": "mnist-5k", "epochs": "2"})
@@ -37,12 +38,6 @@ def train(**query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
-
-
-def shown(app: AppTest) -> str:
-    """All HTML on the page."""
-    assert not app.exception
-    return "".join(str(element.proto.body) for element in app.get("html"))
 
 
 def warnings(app: AppTest) -> list[str]:
