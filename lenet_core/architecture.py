@@ -23,7 +23,7 @@ from lenet_core.bounds import (
     check_tuple,
     shorten,
 )
-from lenet_core.layout import Conv, Layer, lay_out
+from lenet_core.layout import Conv, InputRange, Layer, lay_out
 
 ACTIVATIONS = ("sigmoid", "tanh", "scaled-tanh", "relu", "leaky-relu", "elu", "gelu", "identity")
 POOLINGS = ("average", "max", "subsampling")
@@ -37,8 +37,9 @@ class Architecture:
     """A validated description of a network.
 
     `input_shape` is (channels, height, width). Images enter as floats from 0 (background) to 1 (full
-    ink); `input_range` is what the network's first layer makes of those two values. `dense` are the
-    hidden fully connected layers; the output layer has `num_classes` units.
+    ink); `input_range` is what the network's first layer makes of those two values: one pair (low, high),
+    or a pair for each channel. `dense` are the hidden fully connected layers; the output layer has
+    `num_classes` units.
 
     Raises:
         ValueError: a value out of its range, or layers that cannot follow each other; the message
@@ -53,7 +54,7 @@ class Architecture:
     activation: str = "relu"
     pooling: str = "max"
     head: str = "linear"
-    input_range: tuple[float, float] = (0.0, 1.0)
+    input_range: InputRange = (0.0, 1.0)
     dropout: float = 0.0
     initialisation: str = "pytorch"
     naming: str = "lenet"
@@ -185,10 +186,23 @@ def _check_fields(arch: Architecture) -> None:
     check_choice("head", arch.head, HEADS)
     check_choice("initialisation", arch.initialisation, INITIALISATIONS)
     check_choice("naming", arch.naming, NAMINGS)
-    check_tuple("input_range", arch.input_range, 2, 2)
-    for value in arch.input_range:
-        check_number("input_range", value, -1000, 1000, whole=False)
+    _check_input_range(arch.input_range, arch.input_shape[0])
     check_number("dropout", arch.dropout, 0, 0.99, whole=False)
+
+
+def _check_input_range(input_range: Any, channels: int) -> None:
+    pairs = (input_range,)
+    if isinstance(input_range, tuple) and input_range and isinstance(input_range[0], tuple):
+        pairs = input_range
+        if len(pairs) != channels:
+            raise ValueError(
+                f"input_range has {len(pairs)} pairs for an input of {channels} channels; "
+                "give each channel one, or a single pair (low, high) for all."
+            )
+    for pair in pairs:
+        check_tuple("input_range", pair, 2, 2)
+        for value in pair:
+            check_number("input_range", value, -1000, 1000, whole=False)
 
 
 def ledger(arch: Architecture) -> list[dict[str, Any]]:

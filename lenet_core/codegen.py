@@ -14,7 +14,7 @@ from lenet_core.codegen_network import (
     batch_shape,
     build_function,
     call,
-    connection_tables,
+    constants,
     copied_definitions,
     joined,
     varies,
@@ -38,7 +38,7 @@ def to_script(recipe: Recipe) -> str:
     _check(recipe)
     parts: list[str | None] = [
         _settings(recipe),
-        *connection_tables(recipe),
+        *constants(recipe),
         *copied_definitions(recipe),
         build_function(recipe),
     ]

@@ -19,22 +19,38 @@ def joined(*lines: str | None) -> str:
     return "\n".join(line for line in lines if line is not None)
 
 
-def connection_tables(recipe: Recipe) -> list[str]:
-    """For each sparse convolution the constant that says what it reads."""
-    return [
+def constants(recipe: Recipe) -> list[str]:
+    """What is too long for a layer's line: what each sparse convolution reads, the input's range by channel."""
+    layers = recipe.architecture.layers
+    ends = [
+        joined(
+            f"# What {end} becomes in each channel of the input.",
+            f"{_range_name(key)} = (",
+            *(f"    {value}," for value in layer.options[key]),
+            ")  # fmt: skip",
+        )
+        for layer in layers
+        if layer.kind == "rescale" and isinstance(layer.options["low"], tuple)
+        for key, end in (("low", 0), ("high", 1))
+    ]
+    return ends + [
         joined(
             f"# Which maps of the layer before each map of {layer.name} reads.",
             f"{_table_name(layer)} = (",
             *(f"    {row}," for row in layer.options["table"]),
             ")  # fmt: skip",
         )
-        for layer in recipe.architecture.layers
+        for layer in layers
         if layer.options.get("table")
     ]
 
 
 def _table_name(layer: Layer) -> str:
     return f"{layer.name.upper()}_TABLE"
+
+
+def _range_name(end: str) -> str:
+    return f"INPUT_{end.upper()}"
 
 
 # --- what is copied ----------------------------------------------------------------------------
@@ -146,6 +162,8 @@ def _module(layer: Layer) -> str:
     """The expression for the module that `layers.build` makes of the layer."""
     options, inputs, outputs = layer.options, layer.input_shape[0], layer.output_shape[0]
     match layer.kind:
+        case "rescale" if isinstance(options["low"], tuple):
+            return call("Rescale", _range_name("low"), _range_name("high"))
         case "rescale":
             return call("Rescale", options["low"], options["high"])
         case "convolution" if options["table"] is not None:

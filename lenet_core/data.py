@@ -157,19 +157,26 @@ def _writable(folder: Path, inner: str) -> Iterator[Path]:
 
 
 def _torchvision_class(name: str) -> Callable[..., Any]:
-    """A data set class of torchvision, also where its compiled operators do not fit this PyTorch.
+    return getattr(import_torchvision().datasets, name)  # type: ignore[no-any-return]
+
+
+def import_torchvision() -> Any:
+    """The package torchvision, also where its compiled operators do not fit this PyTorch.
 
     With a CPU build of PyTorch beside the package index's torchvision those operators cannot load, and the
-    import stops at the first one it wants to describe. Reading data sets needs none of them, so their
-    names are declared, and the import goes on.
+    import stops at the first one it wants to describe. Reading data sets and lists of weights needs none of
+    them, so their names are declared, and the import goes on.
+
+    Raises:
+        DataError: torchvision is not installed, or does not fit the installed PyTorch.
     """
     library = torch.library.Library("torchvision", "FRAGMENT")
     for _ in range(16):
         try:
-            from torchvision import datasets
+            import torchvision
 
             _KEPT_ALIVE.append(library)
-            return getattr(datasets, name)  # type: ignore[no-any-return]
+            return torchvision
         except RuntimeError as error:
             missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
             if not missing:

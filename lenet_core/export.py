@@ -109,9 +109,11 @@ def _add_layer(graph: _Graph, layer: Layer, module: Any) -> None:
     name, options = layer.name, layer.options
     match layer.kind:
         case "rescale":
-            low, high = float(options["low"]), float(options["high"])
-            graph.add("Mul", f"{name}_scaled", {"range": torch.tensor(high - low)})
-            graph.add("Add", name, {"low": torch.tensor(low)})
+            low, high = (torch.tensor(options[end], dtype=torch.double) for end in ("low", "high"))
+            if low.ndim:
+                low, high = low[:, None, None], high[:, None, None]  # one for each channel
+            graph.add("Mul", f"{name}_scaled", {"range": (high - low).float()})
+            graph.add("Add", name, {"low": low.float()})
         case "convolution":
             weight = module.weight if options["table"] is None else module.dense_weight()
             strides, pads = [options["stride"]] * 2, [options["padding"]] * 4

@@ -16,11 +16,21 @@ from lenet_core.layout import Layer
 
 
 class Rescale(nn.Module):
-    """Maps 0 (background) to `low` and 1 (ink) to `high`; LeCun et al. 1998 use -0.1 and 1.175."""
+    """Maps 0 (background) to `low` and 1 (ink) to `high`, each a number, or a tuple with one for each channel.
 
-    def __init__(self, low: float, high: float) -> None:
+    LeCun et al. 1998 use -0.1 and 1.175 (section II.B); what is usual for photographs differs by channel.
+    """
+
+    low: float | Tensor
+    high: float | Tensor
+
+    def __init__(self, low: float | tuple[float, ...], high: float | tuple[float, ...]) -> None:
         super().__init__()
-        self.low, self.high = low, high
+        for name, value in (("low", low), ("high", high)):
+            if isinstance(value, tuple):  # given by the description, so no weight
+                self.register_buffer(name, torch.tensor(value, dtype=torch.float)[:, None, None], persistent=False)
+            else:
+                setattr(self, name, value)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.low + (self.high - self.low) * x

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lenet_core.architecture import Architecture
 
 Shape = tuple[int, ...]
+InputRange = tuple[float, float] | tuple[tuple[float, float], ...]  # for all channels, or for each
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def lay_out(arch: Architecture) -> tuple[Layer, ...]:
     stack = _Stack(arch)
     lenet = arch.naming == "lenet"
     if arch.input_range != (0.0, 1.0):
-        low, high = arch.input_range
+        low, high = _ends(arch.input_range)
         stack.add("input", "rescale", stack.shape, low=low, high=high)
     number = 0
     for index, conv in enumerate(arch.convs):
@@ -182,6 +183,15 @@ def lay_out(arch: Architecture) -> tuple[Layer, ...]:
             stack.add(f"drop{number}", "dropout", stack.shape, fraction=arch.dropout)
     _add_head(stack, "output" if lenet else f"fc{number + 1}")
     return tuple(stack.layers)
+
+
+def _ends(input_range: InputRange) -> tuple[Any, Any]:
+    """The low and the high end, each a number, or a tuple with one for each channel."""
+    first, *_ = input_range
+    if isinstance(first, tuple):
+        low, high = zip(*input_range, strict=True)
+        return low, high
+    return first, input_range[1]
 
 
 def _add_conv(stack: _Stack, name: str, conv: Conv) -> None:

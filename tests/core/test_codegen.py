@@ -47,6 +47,10 @@ NETWORKS: dict[str, Architecture] = {
     "no convolutions": SMALL.replace(convs=()),
     "no hidden layers": SMALL.replace(convs=(), dense=()),
     "a range of its own": SMALL.replace(input_range=(-1, 2.5)),
+    "a range for each channel": SMALL.replace(
+        input_shape=(3, 28, 28), input_range=((-1, 2.5), (-2.1179039301310043, 2.2489082969432315), (0.0, 1e-5))
+    ),
+    "a range for the only channel": SMALL.replace(input_range=((-1, 2.5),)),
     "groups, strides, normalisation": preset("alexnet-2012").replace(
         input_shape=(3, 40, 30),
         convs=(Conv(8, stride=2, normalise=True, pool=3, pool_stride=2), Conv(6, 3, padding=1, groups=2)),

@@ -55,6 +55,7 @@ NETWORKS: dict[str, Architecture] = {
     "no hidden layers": SMALL.replace(convs=(), dense=()),
     "no dense layers, codes": SMALL.replace(dense=(), head="rbf"),
     "a whole-number range": SMALL.replace(input_range=(-1, 2)),
+    "a range for each channel": SMALL.replace(input_shape=(3, 28, 28), input_range=((-1, 2), (9.0, -9.0), (0.0, 0.5))),
     "groups, strides, normalisation": NORMALISED,
 }
 
