@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from lenet_core.data import DataSet, to_input
+from lenet_core.layers import RBFOutput
+from lenet_core.novelty import Familiar, scores
 
 _BATCH = 500  # 10,000 images at once would take 1.6 GB
 
@@ -22,7 +24,8 @@ class Evaluation:
     """What a test gave. `confusion` (classes, classes) counts images by true class (row) and answer (column).
 
     `worst` are the indices of up to 48 images whose own class got the least probability, the worst first,
-    and `worst_probabilities` (images, classes) what they got.
+    and `worst_probabilities` (images, classes) what they got. `familiar` is how the scores by which one may doubt
+    an answer are spread over the images, None where a logit is not finite.
     """
 
     data: str
@@ -31,6 +34,7 @@ class Evaluation:
     confusion: list[list[int]]
     worst: list[int]
     worst_probabilities: list[list[float]]
+    familiar: Familiar | None
 
     @property
     def accuracy(self) -> float:
@@ -71,6 +75,11 @@ def evaluate(net: nn.Sequential, data: DataSet, input_shape: tuple[int, int, int
     counts = torch.bincount(data.labels * classes + answers, minlength=classes * classes).reshape(classes, classes)
     probabilities = logits.softmax(1)
     worst = probabilities[torch.arange(len(data)), data.labels].argsort(stable=True)[:WORST]
+    familiar = None
+    if bool(logits.isfinite().all()):
+        head = "rbf" if isinstance(net[-1], RBFOutput) else "linear"
+        familiar = Familiar.from_scores(data.title, scores(logits, head))
     return Evaluation(
-        data.title, len(data), int(counts.trace()), counts.tolist(), worst.tolist(), probabilities[worst].tolist()
-    )
+        data.title, len(data), int(counts.trace()), counts.tolist(), worst.tolist(), probabilities[worst].tolist(),
+        familiar,
+    )  # fmt: skip

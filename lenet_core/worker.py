@@ -247,6 +247,7 @@ class Worker:
                 "device": self.device_title,
                 "torch": torch.__version__,
                 "python": platform.python_version(),
+                "familiar": result.familiar and result.familiar.to_dict(),
             }
         )
         with self.guard.forced:

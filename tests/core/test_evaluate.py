@@ -102,11 +102,14 @@ def test_the_network_is_asked_in_evaluation_mode_and_given_back_as_it_was() -> N
     [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
 )
 def test_intervals_are_newcombes_published_ones(correct: int, images: int, low: float, high: float) -> None:
-    assert Evaluation("", images, correct, [], [], []).interval == pytest.approx((low, high), abs=5e-5)
+    assert Evaluation("", images, correct, [], [], [], None).interval == pytest.approx((low, high), abs=5e-5)
 
 
 def test_an_interval_stays_within_0_and_1_and_is_symmetric() -> None:
-    all_right, none_right = Evaluation("", 20, 20, [], [], []).interval, Evaluation("", 20, 0, [], [], []).interval
+    all_right, none_right = (
+        Evaluation("", 20, 20, [], [], [], None).interval,
+        Evaluation("", 20, 0, [], [], [], None).interval,
+    )
     assert all_right == pytest.approx((1 - none_right[1], 1 - none_right[0]))
     assert none_right[0] == pytest.approx(0, abs=1e-12)
     assert all_right[1] <= 1 + 1e-12

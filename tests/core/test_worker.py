@@ -28,6 +28,7 @@ from lenet_core.evaluate import evaluate
 from lenet_core.history import History
 from lenet_core.leases import holder
 from lenet_core.library import runs_dir
+from lenet_core.novelty import Familiar
 from lenet_core.recipes import Recipe
 from lenet_core.runs import Plan, Run, create_run
 from lenet_core.worker import EARLY, EXAMPLES, work
@@ -166,6 +167,10 @@ def test_the_test_images_are_asked_once_at_the_end(whole: Watched) -> None:
     assert (last["correct"], last["images"], last["confusion"]) == (result.correct, 1_000, result.confusion)
     assert tuple(last["interval"]) == result.interval
     assert Recipe.from_dict(checkpoint.training["recipe"]) == whole.run.plan.recipe
+    assert result.familiar is not None
+    kept = Familiar.from_dict(checkpoint.training["familiar"])
+    assert (kept.data, kept.images) == (result.familiar.data, 1_000)
+    assert kept.quantiles["energy"] == pytest.approx(result.familiar.quantiles["energy"], rel=1e-4)
 
 
 def test_pictures_are_kept_with_their_labels(whole: Watched) -> None:
