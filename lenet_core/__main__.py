@@ -7,12 +7,18 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lenet_core.architecture import ledger
+from lenet_core.architecture import Architecture, ledger
+from lenet_core.bounds import shorten
 from lenet_core.errors import LenetError
 from lenet_core.layout import shape_text
 from lenet_core.presets import PRESETS, preset
 from lenet_core.run_commands import add_commands
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +69,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("image", type=Path, nargs="+")
     command.add_argument("--json", action="store_true", help="print JSON")
     command.set_defaults(run_command=_predict)
+
+    command = commands.add_parser("activations", help="what layers make of pictures, as arrays in an .npz file")
+    command.add_argument("checkpoint", type=Path)
+    command.add_argument("image", type=Path, nargs="+")
+    command.add_argument("--layers", help="their names, as c1,c3 (default: all convolutions)")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    command.add_argument(
+        "--as", dest="form", choices=("picture", "digit"), default="picture",
+        help="show the network each picture's middle square, or the digit in it, cut out and centred",
+    )  # fmt: skip
+    command.set_defaults(run_command=_activations)
 
     command = commands.add_parser("script", help="a recipe as a PyTorch script of its own")
     command.add_argument("recipe")
@@ -182,6 +199,58 @@ def _predict(options: argparse.Namespace) -> None:
         print(json.dumps(answers))
     if failures:
         raise LenetError(f"{failures} of {len(options.image)} pictures could not be read as digits.")
+
+
+def _activations(options: argparse.Namespace) -> None:
+    import torch
+
+    from lenet_core.activations import activations, to_npz
+    from lenet_core.checkpoint import load_checkpoint
+    from lenet_core.files import write_atomically
+    from lenet_core.inputs import stack_inputs
+
+    checkpoint = load_checkpoint(options.checkpoint)
+    names = _layer_names(checkpoint.architecture, options.layers)
+    images = [_shown(path, options.form) for path in options.image]
+    inputs = stack_inputs(images, checkpoint.architecture.input_shape)
+    parts = []
+    for batch in inputs.split(32):  # an AlexNet's layers take 10 MB for each picture
+        outputs = activations(checkpoint.net, batch)
+        parts.append({"input": batch} | {name: outputs[name] for name in names})
+    arrays = {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
+    write_atomically(options.out, to_npz(arrays))
+    for name, array in arrays.items():
+        print(f"{name:12}{shape_text(array.shape):18}{array.min():.4g}..{array.max():.4g}")
+
+
+def _layer_names(arch: Architecture, text: str | None) -> list[str]:
+    """The layers that are asked for, each once; `input` is none of them, the name of what the network saw."""
+    present = {layer.name: layer.kind for layer in arch.layers if layer.name != "input"}
+    if text is None:
+        text = ",".join(name for name, kind in present.items() if kind == "convolution")
+    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in present:
+            raise ValueError(
+                f"{arch.name} has no layer {shorten(name)} to choose; there are {', '.join(present)} "
+                "(and `input` is always written)."
+            )
+    return names
+
+
+def _shown(path: Path, form: str) -> NDArray[np.uint8]:
+    """What a network is shown of a picture; a note on what was chosen goes to the standard error."""
+    from lenet_core.preprocess import read_image, read_picture, to_digit
+
+    try:
+        if form == "digit":
+            return to_digit(read_image(path)).image
+        image, note = read_picture(path)
+    except LenetError as error:
+        raise LenetError(f"{path}: {error}") from error
+    if note:
+        print(f"note: {path}: {note}", file=sys.stderr)
+    return image
 
 
 def _script(options: argparse.Namespace) -> None:

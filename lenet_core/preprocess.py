@@ -2,7 +2,8 @@
 
 MNIST's own rule (LeCun et al. 1998, section III.A): the ink's box is scaled, aspect kept, so that its
 longer side is 20 pixels, with anti-aliasing, and the result is placed in a 28x28 field so that its
-centre of mass lies at the field's centre. This module needs NumPy and Pillow alone.
+centre of mass lies at the field's centre. What is no digit goes to a network as it is (`to_picture`).
+This module needs NumPy and Pillow alone.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ CENTRE = 14.0  # where the centre of mass lies, pixel index counted from 0
 MAX_PIXELS = 25_000_000
 MAX_FILE_BYTES = 20_000_000
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+PICTURE_SIZE = 256  # side that `to_picture` shrinks to, pixels: no network here takes in more
+_HEAD = 4096  # bytes at a file's beginning that tell what it is
 _FAINT = 0.1  # of full ink
 _WORK_SIZE = 1024  # larger pictures are shrunk to this side first: 20 pixels come out of it
 
@@ -48,12 +51,36 @@ class Digit:
 
 
 def read_image(source: str | Path | IO[bytes]) -> Image.Image:
-    """The picture in a file, upright, in its own mode, decoded to the last byte.
+    """The picture in a file, upright, in its own mode, decoded to the last byte; of an animation the first frame.
 
     Raises:
         ImageError: not a PNG, JPEG, WebP, BMP or GIF, damaged, or over the size limits.
     """
-    name = getattr(source, "name", None) or (str(source) if isinstance(source, (str, Path)) else "The picture")
+    return _read(source)[0]
+
+
+def read_picture(source: str | Path | IO[bytes]) -> tuple[NDArray[np.uint8], str]:
+    """The picture in a file as `to_picture` gives it, and in a sentence or two what was chosen (empty: nothing was).
+
+    Raises:
+        ImageError: not a PNG, JPEG, WebP, BMP or GIF, damaged, or over the size limits.
+    """
+    image, frames = _read(source)
+    notes = []
+    if frames > 1:
+        notes.append(f"It has {frames:,} frames; the first is taken.")
+    if image.width != image.height:
+        side = min(image.size)
+        notes.append(f"Its middle is taken: {side:,} x {side:,} of {image.width:,} x {image.height:,} pixels.")
+    if _has_own_scale(image):
+        notes.append("Its greys are stretched: the darkest to black, the lightest to white.")
+    return to_picture(image), " ".join(notes)
+
+
+def _read(source: str | Path | IO[bytes]) -> tuple[Image.Image, int]:
+    """The picture, and the number of frames that the file holds."""
+    name = source if isinstance(source, (str, Path)) else getattr(source, "name", None)
+    name = Path(str(name or "The picture")).name
     try:
         if isinstance(source, (str, Path)) and Path(source).stat().st_size > MAX_FILE_BYTES:
             raise ImageError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes; save a smaller copy of it.")
@@ -67,16 +94,61 @@ def read_image(source: str | Path | IO[bytes]) -> Image.Image:
                 f"{name} has {image.width:,} x {image.height:,} pixels, more than the limit of "
                 f"{MAX_PIXELS:,} in all; save a smaller copy of it."
             )
+        # Counting decodes nothing. The second picture that some cameras put into a JPEG is no frame.
+        frames = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP", "GIF") else 1
         image.load()
-        return ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image), frames
     except FileNotFoundError as error:
         raise ImageError(f"There is no picture {name}.") from error
     except UnidentifiedImageError as error:
-        raise ImageError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
+        raise ImageError(f"{name} {_what_instead(source)}") from error
     except ImageError:
         raise
     except Exception as error:  # decoders raise whatever a wrong byte leads to; the message keeps the reason
         raise ImageError(f"{name} cannot be read ({error}); save it again as PNG.") from error
+
+
+def _what_instead(source: str | Path | IO[bytes]) -> str:
+    """What a file is that no decoder knows, and the next step."""
+    if isinstance(source, (str, Path)):
+        with Path(source).open("rb") as file:
+            head = file.read(_HEAD)
+    else:
+        source.seek(0)
+        head = source.read(_HEAD)
+    if not head:
+        return "is empty (0 bytes); choose another file."
+    if b"<svg" in head.lower() and b"<html" not in head.lower():
+        return "is an SVG; SVG is not read, save it as PNG."
+    return f"is not a picture in one of the formats {', '.join(FORMATS)}; save it as PNG, or choose another file."
+
+
+def to_picture(image: Image.Image) -> NDArray[np.uint8]:
+    """The picture as a network is shown what is not a digit: its middle square, at most 256 pixels a side.
+
+    (S, S) uint8 for a grey picture, (S, S, 3) for one in colour. Larger ones are averaged down, smaller ones stay as
+    they are; transparency is laid on white; greys of 16 bits or more, and floats, are stretched as `grey` does.
+    """
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    if _has_own_scale(square):
+        return np.round(np.asarray(_shrunk(Image.fromarray(grey(square)))) * 255).astype(np.uint8)
+    mode = "L" if square.mode in ("1", "L", "LA") else "RGB"
+    if not square.has_transparency_data:
+        return np.array(_shrunk(square.convert(mode)))
+    clear = _shrunk(square.convert("RGBA"))  # Pillow weighs colours by their opacity as it averages
+    return np.array(Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert(mode))
+
+
+def _has_own_scale(image: Image.Image) -> bool:
+    """Whether its values are 16-bit or float greys, which come at any scale."""
+    return image.mode.startswith(("I", "F"))
+
+
+def _shrunk(square: Image.Image) -> Image.Image:
+    size = (PICTURE_SIZE, PICTURE_SIZE)
+    return square.resize(size, Image.Resampling.BOX) if square.width > PICTURE_SIZE else square
 
 
 def grey(picture: Image.Image | NDArray[Any]) -> Floats:
@@ -92,7 +164,7 @@ def grey(picture: Image.Image | NDArray[Any]) -> Floats:
         shrink = _WORK_SIZE / max(image.size)
         size = (max(1, round(image.width * shrink)), max(1, round(image.height * shrink)))
         image = _without_palette(image).resize(size, Image.Resampling.BOX)
-    if image.mode.startswith(("I", "F")):  # 16-bit and float greys come at any scale
+    if _has_own_scale(image):
         values = np.asarray(image, dtype=np.float32)
         low, high = float(values.min()), float(values.max())
         return (values - low) / max(high - low, 1e-6)
