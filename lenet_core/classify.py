@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lenet_core.activations import activations
 from lenet_core.checkpoint import Checkpoint
@@ -44,8 +45,14 @@ def classify(checkpoint: Checkpoint, image: NDArray[np.uint8]) -> Answer:
     """The checkpoint's answer to an image (height, width) or (height, width, channels), ink 255."""
     pixels = torch.from_numpy(np.array(image))
     pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    inputs = to_input(pixels[None], checkpoint.architecture.input_shape)
-    outputs = activations(checkpoint.net, inputs)
-    logits = list(outputs.values())[-1]
-    layers = {"image": inputs[0].numpy()} | {name: output[0].numpy() for name, output in outputs.items()}
-    return Answer(logits.softmax(dim=1)[0].numpy(), checkpoint.classes, layers)
+    return answers(checkpoint, to_input(pixels[None], checkpoint.architecture.input_shape))[0]
+
+
+def answers(checkpoint: Checkpoint, inputs: Tensor) -> list[Answer]:
+    """The checkpoint's answer to each of `inputs` (N, C, H, W), floats from 0 to 1 in its own size."""
+    outputs = {"image": inputs} | activations(checkpoint.net, inputs)
+    probabilities = list(outputs.values())[-1].softmax(dim=1).numpy()
+    return [
+        Answer(probabilities[n], checkpoint.classes, {name: output[n].numpy() for name, output in outputs.items()})
+        for n in range(len(inputs))
+    ]

@@ -35,7 +35,21 @@ def bundled_checkpoints() -> dict[str, Path]:
 
 def uploads_dir(learner: str) -> Path:
     """The folder for the checkpoints that a learner brought along; its name tells nothing of theirs."""
-    return data_dir() / "uploads" / hashlib.sha256(learner.encode()).hexdigest()[:32]
+    return data_dir() / "uploads" / _nameless(learner)
+
+
+def pictures_dir(learner: str) -> Path:
+    """The folder for the pictures that a learner brought along."""
+    return data_dir() / "pictures" / _nameless(learner)
+
+
+def _nameless(learner: str) -> str:
+    return hashlib.sha256(learner.encode()).hexdigest()[:32]
+
+
+def imagenet_checkpoint() -> Path:
+    """Where AlexNet's ImageNet weights lie once they were fetched."""
+    return data_dir() / "imagenet" / f"alexnet-imagenet{SUFFIX}"
 
 
 def own_checkpoints(learner: str = "", most: int | None = None) -> dict[str, Path]:

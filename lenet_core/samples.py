@@ -8,6 +8,7 @@ needs NumPy and Pillow alone.
 from __future__ import annotations
 
 import importlib.util
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,18 @@ def count(kind: str) -> int:
 
 
 def sample(kind: str, index: int) -> NDArray[np.uint8]:
-    """A picture of a "cat" or a "car", (H, W, 3) uint8, square; `index` begins anew after the last.
+    """A picture of a "cat" or a "car", (H, W, 3) uint8, square, read-only; `index` begins anew after the last.
 
     Raises:
         ValueError: another kind.
         DataError: the pictures are missing, or this one is damaged.
     """
-    path = _path(kind, index)
+    return _square(_path(kind, index))
+
+
+@lru_cache(maxsize=16)
+def _square(path: Path) -> NDArray[np.uint8]:
+    """The middle of the picture in a file, read once for all; read-only."""
     try:
         picture = read_image(path).convert("RGB")
     except (ImageError, OSError) as error:
@@ -52,7 +58,9 @@ def sample(kind: str, index: int) -> NDArray[np.uint8]:
     square = picture.crop((left, top, left + side, top + side))
     if side > MAX_SIDE:
         square = square.resize((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(square)
+    pixels = np.asarray(square)
+    pixels.setflags(write=False)
+    return pixels
 
 
 def title(kind: str, index: int) -> str:

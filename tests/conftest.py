@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -11,10 +12,17 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
 
+from lenet_core.data import _fingerprint
+from lenet_core.data_sets import DATA_SETS
 from tests.pens import SHARED_DATA, STROKES
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +61,26 @@ def real_data() -> Path:
             shutil.copytree(source / name, folder / name)
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar_test_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with CIFAR-10's test images, from a lossy JPEG copy, as if torchvision had read them."""
+    pack = SHARED_DATA / "cifar10" / "cifar10_jpeg_pack.npz"
+    if not pack.exists():
+        missing("no copy of CIFAR-10 beside the project")
+    with np.load(pack) as packed:
+        data, offsets, labels = (packed[f"test_{name}"] for name in ("jpeg", "offsets", "labels"))
+    pairs = pairwise(offsets)
+    pictures = [np.asarray(Image.open(io.BytesIO(data[start:end].tobytes()))) for start, end in pairs]
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+    folder = tmp_path_factory.mktemp("cifar")
+    (folder / DATA_SETS["cifar10"].place).mkdir()
+    kept = folder / "tensors" / "cifar10-test.safetensors"
+    kept.parent.mkdir()
+    originals = {"originals": _fingerprint(folder / DATA_SETS["cifar10"].place)}
+    save_file({"images": images, "labels": torch.from_numpy(labels.astype(np.int64))}, kept, originals)
     return folder
 
 
