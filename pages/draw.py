@@ -9,7 +9,7 @@ import streamlit as st
 
 from lenet_core.errors import LenetError
 from lenet_core.preprocess import Digit
-from ui import cache, canvas, layout, links, markup
+from ui import cache, canvas, layout, links, looking, markup
 from ui.drawn import digit_of
 from ui.networks import Network, networks
 
@@ -133,6 +133,8 @@ def room() -> None:
         ]
         st.html(markup.cards(others))
     _feature_maps(first, answers[first.key])
+    if st.button("Look further inside, beside a cat and noise", icon=":material/grid_view:", key="look_inside"):
+        st.switch_page("pages/feature_maps.py", query_params=looking.beside_a_cat(first.key, links.asked("drawing")))
     with st.expander("From your pen to the network's pixels"):
         _steps(digit)
 

@@ -23,6 +23,8 @@ def checkpoint(network: Network) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing or unsound.
     """
+    if network.path is None:
+        return _untrained(network.preset)
     return _checkpoint(str(network.path), _changed(network.path))
 
 
@@ -45,6 +47,21 @@ def _changed(path: Path) -> int:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _checkpoint(path: str, changed: int) -> Checkpoint:
     return _load(path)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)  # the AlexNets among them take 384 MB
+def _untrained(preset_name: str) -> Checkpoint:
+    import torch
+
+    from lenet_core.checkpoint import Checkpoint
+    from lenet_core.data_sets import CIFAR, DIGITS
+    from lenet_core.layers import build
+    from lenet_core.presets import preset
+
+    torch.set_num_threads(1)
+    arch = preset(preset_name)
+    classes = {1: DIGITS, 3: CIFAR if arch.num_classes == len(CIFAR) else ()}[arch.input_shape[0]]
+    return Checkpoint(arch, build(arch, seed=0).eval(), classes)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)  # apart, so that they never push the others out

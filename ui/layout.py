@@ -37,6 +37,10 @@ ROOMS = {
         "pages/train.py", "Train", ":material/model_training:", "Train a network",
         "Choose a recipe, press Train, and watch it learn. Then turn one knob, and compare.",
     ),
+    "look": Room(
+        "pages/feature_maps.py", "Look inside", ":material/grid_view:", "Look inside",
+        "Put digits, cats, cars and noise through the same network: what does each kernel answer to?",
+    ),
 }  # fmt: skip
 
 _STYLE = Path(__file__).parent / "style.css"

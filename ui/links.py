@@ -24,3 +24,16 @@ def remember(name: str, value: str, default: str = "") -> None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
         st.query_params[name] = value
+
+
+def come_back(kept: dict[str, str], names: Sequence[str]) -> None:
+    """Brings a page that was left back as it was: fills an address without any of the `names` from `kept`.
+
+    From then on `kept` follows the address.
+    """
+    present = {name: st.query_params[name] for name in names if name in st.query_params}
+    if not present:
+        st.query_params.update(kept)
+    else:
+        kept.clear()
+        kept.update(present)

@@ -44,6 +44,14 @@ def figure(image: NDArray[np.uint8], caption: str, side: int) -> str:
     )
 
 
+def scaled_figure(image: NDArray[np.uint8], title: str, caption: str, side: int, scale: Scale) -> str:
+    """A picture in pixels with its title, the numbers of its colour scale, and a caption."""
+    return (
+        f'<figure class="lp-figure lp-wide-figure"><b>{escape(title)}</b>{pixels(image, f"{title}: {caption}", side)}'
+        f"{ramp(scale)}<figcaption>{escape(caption)}</figcaption></figure>"
+    )
+
+
 def doubt(result: Answer) -> str:
     """How sure an answer is, in words: the second guess where there is one."""
     first, second = result.ranking[:2]
@@ -68,6 +76,16 @@ def lead(text: str) -> str:
 def warning(text: str) -> str:
     """Something that went wrong without stopping the page. The text may quote a file, so it is no Markdown."""
     return f'<div class="lp-warning" role="alert">{escape(text)}</div>'
+
+
+def net_title(title: str, colour: str) -> str:
+    """A network's name with its colour."""
+    return f'<div class="lp-net" style="--net:{colour}">{escape(title)}</div>'
+
+
+def says_so(title: str, colour: str, text: str) -> str:
+    """What a network's pictures show, in words."""
+    return f'<p class="lp-says-so" data-testid="says" style="--net:{colour}"><b>{escape(title)}</b>: {escape(text)}</p>'
 
 
 def plain(text: str) -> str:
@@ -142,11 +160,19 @@ def maps(name: str, values: NDArray[np.float32], side: int, says: str, signed: b
 
 def scale_bar(scale: Scale, shape: str) -> str:
     """What the colours mean, in numbers, and the size of what is shown."""
+    return f'<div class="lp-scale">{_ramp(scale)}<span class="lp-quiet">{shape}, one scale for all</span></div>'
+
+
+def ramp(scale: Scale) -> str:
+    """What the colours mean, in numbers."""
+    return f'<div class="lp-scale">{_ramp(scale)}</div>'
+
+
+def _ramp(scale: Scale) -> str:
     zero = "<span>0</span>" if scale.signed else ""
     return (
-        f'<div class="lp-scale"><span>{number(scale.low)}</span>'
-        f'<span class="lp-ramp" style="background:{ramp_css(scale)}">{zero}</span>'
-        f'<span>{number(scale.high)}</span><span class="lp-quiet">{shape}, one scale for all</span></div>'
+        f"<span>{number(scale.low)}</span>"
+        f'<span class="lp-ramp" style="background:{ramp_css(scale)}">{zero}</span><span>{number(scale.high)}</span>'
     )
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
-from lenet_core.library import bundled_checkpoints, own_checkpoints
+from lenet_core.library import bundled_checkpoints, imagenet_checkpoint, own_checkpoints
+from lenet_core.presets import PRESETS
 from ui import state
 
 # One colour for each network on every page, from Okabe and Ito's set, safe for colour-blind eyes.
@@ -17,20 +18,37 @@ _BUNDLED = {
     "lenet-d2l": ("Textbook LeNet", "#009e73", "sigmoid, average pooling"),
     "lenet-d2l-fashion": ("Textbook LeNet on clothes", "#e69f00", "knows Fashion-MNIST, no digits"),
 }
-_OWN_COLOURS = ("#56b4e9", "#aa4499", "#999933")  # the last two of Paul Tol's muted set, as safe
+_UNTRAINED_COLOUR = "#7f7f7f"
+_IMAGENET_COLOUR = "#882255"
+_OWN_COLOURS = ("#56b4e9", "#aa4499", "#999933")  # the last three of Paul Tol's muted set, as safe
 _MOST_OWN = 6
+_LARGE = 50_000_000  # bytes
 _OWN = "own/"
+_UNTRAINED = "untrained/"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A checkpoint with the name, colour (#rrggbb) and one-line character it has on every page."""
+    """A checkpoint with the name, colour (#rrggbb) and one-line character it has on every page.
+
+    `path` is its file; None for a preset as it is before training.
+    """
 
     key: str
     title: str
     colour: str
     character: str
-    path: Path
+    path: Path | None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it takes a second or more to read."""
+        return "alexnet" in self.key if self.path is None else self.path.stat().st_size > _LARGE
+
+    @property
+    def preset(self) -> str:
+        """The preset's name, of a network that was not trained."""
+        return self.key.removeprefix(_UNTRAINED)
 
 
 def networks(wanted: str = "") -> list[Network]:
@@ -42,6 +60,27 @@ def networks(wanted: str = "") -> list[Network]:
     if wanted.startswith(_OWN) and name not in own:
         own |= {key: path for key, path in own_checkpoints(state.learner()).items() if key == name}
     return known + [Network(own_key(name), name, own_colour(name), "your own", path) for name, path in own.items()]
+
+
+def choosable(*wanted: str) -> list[Network]:
+    """All networks that one can look into: `networks` with each `wanted` one, AlexNet on ImageNet, the untrained."""
+    known = {network.key: network for key in wanted for network in networks(key)}
+    return [*known.values(), imagenet(), *untrained()]
+
+
+def untrained() -> list[Network]:
+    """Every preset with random weights, as a training would begin."""
+    return [
+        Network(_UNTRAINED + name, f"{name}, untrained", _UNTRAINED_COLOUR, "random weights", None) for name in PRESETS
+    ]
+
+
+def imagenet() -> Network:
+    """AlexNet as it was trained on ImageNet; its file is not there before it was fetched."""
+    return Network(
+        "imagenet/alexnet", "AlexNet on ImageNet", _IMAGENET_COLOUR, "1,000 classes, cats and cars among them",
+        imagenet_checkpoint(),
+    )  # fmt: skip
 
 
 def own_key(name: str) -> str:

@@ -145,6 +145,27 @@ def keep_watched(name: str) -> None:
     st.session_state["watched"] = name
 
 
+@dataclass
+class Bench:
+    """What the Look inside page remembers of a session.
+
+    `link` is what its address held last, for when the page is left and come back to; `notices` what is to be
+    said of the pictures that were uploaded last; `uploads` counts the uploads, so that the uploader is emptied.
+    """
+
+    link: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    uploads: int = 0
+
+
+def bench() -> Bench:
+    """The session's bench."""
+    if "bench" not in st.session_state:
+        st.session_state["bench"] = Bench()
+    kept: Bench = st.session_state["bench"]
+    return kept
+
+
 def last_drawing() -> Strokes:
     """The strokes on the visitor's canvas; empty if there are none."""
     kept: Drawing | None = st.session_state.get("drawing")

@@ -34,6 +34,8 @@ def bring_back() -> None:
                 st.html(markup.plain(path.stem))
                 if st.button("Draw with it", icon=":material/draw:", key=f"draw_{path.stem}"):
                     st.switch_page("pages/draw.py", query_params={"net": own_key(path.stem)})
+                if st.button("Look inside", icon=":material/grid_view:", key=f"look_{path.stem}"):
+                    st.switch_page("pages/feature_maps.py", query_params={"net": own_key(path.stem)})
                 st.button("Delete", icon=":material/delete:", key=f"drop_{path.stem}", on_click=_drop, args=(path,))
 
 

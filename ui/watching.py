@@ -134,6 +134,8 @@ def _controls(run: Run, plan: Plan, status: str) -> None:
         usable = status not in ("waiting", "starting") and run.file("model").exists()
         if usable and st.button("Draw with it", icon=":material/draw:", key="draw_with_it"):
             st.switch_page("pages/draw.py", query_params={"net": own_key(run.name)})
+        if usable and st.button("Look inside", icon=":material/grid_view:", key="look_inside"):
+            st.switch_page("pages/feature_maps.py", query_params={"net": own_key(run.name)})
         if plan.base in RECIPES and st.button(
             "Its settings", icon=":material/tune:", key="its_settings", help="Turns the knobs to this run's choice."
         ):

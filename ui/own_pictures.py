@@ -1,0 +1,66 @@
+"""Pictures that visitors bring: checked like any stranger's file, made small, kept so that a link finds them."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lenet_core.errors import ImageError, StorageError
+from lenet_core.files import write_atomically
+from lenet_core.inputs import UPLOAD, Input
+from lenet_core.library import data_dir, pictures_dir
+from lenet_core.preprocess import read_image, read_picture, to_digit
+from ui import state
+
+MOST = 40  # pictures of one learner; the oldest make room
+_NAME = re.compile(r"[0-9a-f]{16}-[A-Za-z0-9_-]{1,40}\.png")
+
+
+def keep(name: str, data: bytes, as_digit: bool) -> tuple[Input, str]:
+    """Keeps what a network will see of a picture; gives it as an input, and what was chosen in reading it.
+
+    The same picture twice is one.
+
+    Raises:
+        ImageError: it cannot be read, or is too large.
+        EmptyDrawingError: there is no digit on it.
+        StorageError: it cannot be written.
+    """
+    file = io.BytesIO(data)
+    file.name = name[-80:]
+    pixels, note = (to_digit(read_image(file)).image, "") if as_digit else read_picture(file)
+    written = io.BytesIO()
+    Image.fromarray(pixels).save(written, "PNG")
+    key = hashlib.sha256(written.getvalue()).hexdigest()[:16]
+    words = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "picture"
+    folder = pictures_dir(state.learner())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The picture cannot be kept ({error.strerror or error}).") from error
+    path = folder / f"{key}-{words}.png"
+    for other in folder.glob(f"{key}-*.png"):  # the same picture under another name
+        path = other
+    write_atomically(path, written.getvalue())  # also when it is there: it is the newest now
+    for old in sorted(folder.glob("*.png"), key=lambda one: one.stat().st_mtime_ns)[:-MOST]:
+        old.unlink(missing_ok=True)
+    return Input(UPLOAD, key=key), f"{name[-80:]}: {note}" if note else ""
+
+
+def find(one: Input) -> tuple[str, NDArray[np.uint8]]:
+    """The name and the pixels of a kept picture, whoever brought it: who has its link may see it.
+
+    Raises:
+        ImageError: it is no longer kept, or damaged.
+    """
+    for path in (data_dir() / "pictures").glob(f"*/{one.key}-*.png"):
+        if _NAME.fullmatch(path.name):
+            with path.open("rb") as file:
+                return path.stem[17:], np.asarray(read_image(file))
+    raise ImageError("A picture that this link names is kept here no longer; upload it again.")
