@@ -34,6 +34,7 @@ benchmarks: $(VENV)/test  ## on an idle machine, half an hour; MNIST and Fashion
 	$(PYTHON) -m benchmarks.startup
 	$(PYTHON) -m benchmarks.first_point
 	$(PYTHON) -m benchmarks.draw_latency
+	$(PYTHON) -m benchmarks.feature_maps
 	$(PYTHON) -m benchmarks.draw_latency --training
 	$(PYTHON) -m benchmarks.allocator
 	$(PYTHON) -m benchmarks.throughput

@@ -27,6 +27,7 @@ _MODES: dict[str, dict[str, Any]] = {
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
 _SIZE = 336
+_LOOK = "feature_maps?unit=0.conv1.0.3.12.12"
 
 
 def main() -> None:
@@ -40,6 +41,8 @@ def main() -> None:
                 for mode in _MODES:
                     take(browser, f"{url}/{path}", mode, FOLDER / f"{name}-{mode}.png")
             for mode in _MODES:
+                take(browser, f"{url}/{_LOOK}", mode, FOLDER / f"look-{mode}.png", _painted)
+            for mode in _MODES:
                 take(browser, f"{url}/train?data=mnist-5k&activation=tanh", mode, FOLDER / f"train-{mode}.png", _train)
             browser.close()
         finally:
@@ -49,6 +52,10 @@ def main() -> None:
 
 def _answered(page: Page) -> None:
     expect(page.locator(".lp-best").first).to_be_visible(timeout=30_000)
+
+
+def _painted(page: Page) -> None:
+    expect(page.locator(".lp-map-table canvas").first).to_be_visible(timeout=30_000)
 
 
 def _train(page: Page) -> None:
