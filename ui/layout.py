@@ -15,13 +15,14 @@ from ui.components.learner_cookie import learner_cookie
 
 @dataclass(frozen=True)
 class Room:
-    """One page: its file, its name in the menu, its title and the line under it."""
+    """One page: its file, its name, its title and the line under it; whether it is one of the menu's five doors."""
 
     page: str
     name: str
     icon: str
     title: str
     lead: str
+    in_menu: bool = True
 
 
 ROOMS = {
@@ -41,6 +42,20 @@ ROOMS = {
         "pages/feature_maps.py", "Look inside", ":material/grid_view:", "Look inside",
         "Put digits, cats, cars and noise through the same network: what does each kernel answer to?",
     ),
+    "compare": Room(
+        "pages/compare.py", "Compare", ":material/stacked_line_chart:", "Compare runs",
+        "Lay trainings over each other and over what was published: what did one change do?",
+    ),
+    "history": Room(
+        "pages/history.py", "The 1998 net", ":material/history_edu:", "Turn the 1998 net into a modern one",
+        "Five switches lie between LeNet-5 as published and what its name stands for today. Turn them one by one.",
+        in_menu=False,
+    ),
+    "exercises": Room(
+        "pages/exercises.py", "Exercises", ":material/checklist:", "Predict, run, compare",
+        "The exercises that textbooks set, one by one. Say what you expect before you look.",
+        in_menu=False,
+    ),
 }  # fmt: skip
 
 _STYLE = Path(__file__).parent / "style.css"
@@ -58,7 +73,7 @@ def begin(key: str) -> None:
     )
     st.html(_STYLE)
     with st.container(horizontal=True, key="menu"):
-        for other in ROOMS.values():
+        for other in filter(lambda one: one.in_menu, ROOMS.values()):
             st.page_link(other.page, label=other.name, icon=other.icon)
         learner_cookie(state.learner())  # takes no room here
     with suppress(LenetError):  # the cluster is away: the Train page says so
