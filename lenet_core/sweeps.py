@@ -16,7 +16,8 @@ MAX_RUNS = 256
 def parse_grid(texts: Sequence[str]) -> dict[str, list[str]]:
     """The values of each knob, from texts such as "activation=relu,tanh" or "channels=6,16;8,32".
 
-    Values are parted by commas; those of a knob that is itself a list, by semicolons.
+    Values are parted by commas; those of a list and of an input range, by semicolons. So an input range for
+    each channel, which has semicolons itself, can stand in no text, only in a grid for `expand`.
 
     Raises:
         ValueError: a text is not of that form, there is no such knob, a knob comes twice, or a value is
@@ -30,8 +31,8 @@ def parse_grid(texts: Sequence[str]) -> dict[str, list[str]]:
             raise ValueError(f"A grid's part is written like activation=relu,tanh, not {shorten(text)}.")
         if name in grid:
             raise ValueError(f"{name} stands in the grid twice; write all its values in one part.")
-        is_list = name in KNOBS and KNOBS[name].kind == "list"
-        grid[name] = [value.strip() for value in values.split(";" if is_list else ",")]
+        between = KNOBS[name].between if name in KNOBS else ","
+        grid[name] = [value.strip() for value in values.split(between)]
         for value in grid[name]:
             read_knob(name, value)
     return grid
@@ -82,7 +83,7 @@ def title(base: Recipe, recipe: Recipe) -> str:
         if name in ("kernels", "padding", "pool") and _resized(before, after):
             continue
         speaks_for_itself = sum(after in knob.choices for knob in KNOBS.values()) == 1
-        words.append(after if speaks_for_itself else f"{KNOBS[name].label.lower()} {after or 'none'}")
+        words.append(after if speaks_for_itself else f"{KNOBS[name].label.lower()} {KNOBS[name].words(after)}")
     return ", ".join(words) or "unchanged"
 
 

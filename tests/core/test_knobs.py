@@ -20,14 +20,16 @@ from lenet_core.recipes import RECIPES, Augmentation, Recipe
 MODERN = RECIPES["lenet-modern"]
 PAPER = RECIPES["lenet5-1998"]
 LISTS = {"channels": ("4,8", "3", "2,4,6", ""), "dense": ("", "32", "64,32"), "kernels": ("3,3", "5,1"),
-         "padding": ("1,1", "2,0"), "pool": ("0,2", "0,0")}  # fmt: skip
+         "padding": ("1,1", "2,0"), "pool": ("0,2", "0,0"),
+         "input_range": ("-0.1,1.175", "0,1", "-1,2.5", "-1,1;0,2;3,0"),
+         "table": ("", "1998", "1.2.3.4.5.6.7.8.9.a.b.c.d.e.f.3f", "3.5")}  # fmt: skip
 
 
 def some_text(knob: Knob, chance: random.Random) -> str:
     """A value of the knob, as a person might give it."""
     if knob.kind == "choice":
         return chance.choice(knob.choices)
-    if knob.kind == "list":
+    if knob.kind in ("list", "range", "table"):
         return chance.choice(LISTS[knob.name])
     assert knob.low is not None
     assert knob.high is not None
@@ -55,9 +57,9 @@ def some_recipes(count: int) -> list[tuple[str, dict[str, str], Recipe]]:
 
 def test_every_choice_of_a_recipe_that_the_page_offers_is_a_knob() -> None:
     assert set(KNOBS) == {
-        "activation", "pooling", "head", "initialisation", "dropout", "channels", "kernels", "padding", "pool",
-        "dense", "data", "share", "validation", "optimiser", "learning_rate", "schedule", "loss", "batch_size",
-        "epochs", "label_smoothing", "momentum", "weight_decay", "seed",
+        "activation", "pooling", "head", "initialisation", "dropout", "input_range", "channels", "kernels", "padding",
+        "pool", "table", "dense", "data", "share", "validation", "optimiser", "learning_rate", "schedule", "loss",
+        "batch_size", "epochs", "label_smoothing", "momentum", "weight_decay", "seed",
         *(field.name for field in dataclasses.fields(Augmentation)),
     }  # fmt: skip
     assert all(name == knob.name for name, knob in KNOBS.items())
@@ -69,7 +71,10 @@ def test_a_knob_explains_itself_and_says_what_it_takes(knob: Knob) -> None:
     assert knob.help.endswith(".")
     assert not set("*_`$[]~<#") & set(knob.help), "a tooltip reads Markdown"
     assert bool(knob.choices) == (knob.kind == "choice")
-    assert (knob.low is None) == (knob.high is None) == (knob.kind == "choice")
+    assert (knob.low is None) == (knob.high is None) == (knob.kind in ("choice", "table"))
+    for text, words in knob.named:
+        knob.read(text)
+        assert knob.words(text) == words
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,8 @@ def test_a_turned_knob_is_said_linked_and_taken_back() -> None:
 
 OTHERS = {
     "activation": "tanh", "pooling": "average", "head": "rbf", "initialisation": "lecun", "dropout": "0.25",
-    "channels": "4,8", "kernels": "3,3", "padding": "1,1", "pool": "2,0", "dense": "30", "data": "mnist-5k",
+    "input_range": "-1,1.5", "channels": "4,8", "kernels": "3,3", "padding": "1,1", "pool": "2,0",
+    "table": "1.2.4.8.3.6.c.f", "dense": "30", "data": "mnist-5k",
     "share": "0.5", "validation": "0.2", "optimiser": "sgd", "learning_rate": "0.05", "schedule": "cosine",
     "batch_size": "64", "epochs": "7", "label_smoothing": "0.1", "momentum": "0.9",
     "weight_decay": "0.0005", "shift": "1", "rotation": "10", "shear": "0.1", "scale": "1.1", "aspect": "1.2",
@@ -156,6 +157,70 @@ def test_every_knob_can_be_set_by_the_link_and_stays_so() -> None:
     _, recipe, problems = from_link(linked(app))
     assert problems == []
     assert set(differences(recipe_named("lenet-modern"), recipe)) == set(OTHERS)
+
+
+def test_the_papers_table_and_range_are_chosen_by_name_and_taken_back() -> None:
+    app = train()
+    assert knob(app, "table").options == ["all", "Table I of 1998"]
+    knob(app, "table").set_value("1998").run()
+    knob(app, "input_range").set_value("-0.1,1.175").run()
+    page = shown(app)
+    assert "<td>60,806</td>" in page  # 36 kernels of 5x5 fewer
+    assert "all → <b>Table I of 1998</b>" in page
+    assert "0 to 1 → <b>−0.1 to 1.175 (1998)</b>" in page
+    assert linked(app) == {"recipe": "lenet-modern", "table": "1998", "input_range": "-0.1,1.175"}
+    next(button for button in app.button if button.label == "Reset").click().run()
+    assert linked(app) == {"recipe": "lenet-modern"}
+    assert (knob(app, "table").value, knob(app, "input_range").value) == ("", "0,1")
+
+
+def test_ones_own_table_and_range_stay_on_offer_beside_the_named_ones() -> None:
+    own = {"table": "3f." * 15 + "1", "input_range": "-1,2.5"}
+    app = train(**own)
+    for name, others in (("table", ["", "1998"]), ("input_range", ["0,1", "-0.1,1.175"])):
+        assert knob(app, name).value == own[name]
+        for value in (*others, own[name]):
+            knob(app, name).set_value(value).run()
+            assert from_link(linked(app))[1] == turn(recipe_named("lenet-modern"), {**own, name: value})
+
+
+def test_no_connections_left_out_and_no_dense_layers_stand_in_the_link() -> None:
+    """Their texts are empty, and so is what a recipe's own value looks like in the address."""
+    app = train(recipe="lenet5-1998")
+    knob(app, "table").set_value("").run()
+    knob(app, "dense.count").set_value(0).run()
+    assert linked(app) == {"recipe": "lenet5-1998", "table": "", "dense": ""}
+    again = train(**linked(app))
+    assert "Table I of 1998 → <b>all</b>" in shown(again)
+    assert linked(again) == linked(app)
+
+
+def test_a_table_that_no_longer_fits_the_channels_goes_and_says_so() -> None:
+    app = train(recipe="lenet5-1998")
+    knob(app, "channels.0").set_value(8).run()
+    assert warnings(app) == []
+    assert "Table I of 1998 → <b>all</b>" in shown(app)
+    knob(app, "channels.count").set_value(1).run()
+    assert warnings(app) == []
+    assert linked(app)["table"] == ""
+
+
+def test_a_range_for_each_channel_can_be_kept_and_swept() -> None:
+    app = train(recipe="alexnet-cifar", input_range="-1,1;-2,2;0,3")
+    assert warnings(app) == []
+    assert knob(app, "input_range").value == "-1,1;-2,2;0,3"
+    app.multiselect(key="sweep_knobs").set_value(["input_range"]).run()
+    assert app.button(key="train_sweep").label == "Train 6 runs"  # its own and 0 to 1, three seeds each
+    assert warnings(app) == []
+
+
+def test_tables_are_swept_by_name() -> None:
+    app = train(data="mnist-5k")
+    app.multiselect(key="sweep_knobs").set_value(["table"]).run()
+    assert app.multiselect(key="sweep.table").value == ["", "1998"]
+    assert app.button(key="train_sweep").label == "Train 6 runs"
+    app.multiselect(key="sweep.table").set_value([]).run()
+    assert ["table has no values" in line for line in warnings(app)] == [True]
 
 
 def test_an_impossible_network_says_which_layer_and_trains_not() -> None:
@@ -192,6 +257,8 @@ def test_a_knob_that_waits_for_another_keeps_its_place() -> None:
         {"kernels": "40,5"},
         {"seed": "−1"},
         {"data": "../../etc/passwd"},
+        {"table": "7.<img src=x>"},
+        {"input_range": "0,<script>"},
     ],
 )
 def test_nonsense_in_a_link_is_a_line_and_no_markup(query: dict[str, str]) -> None:
