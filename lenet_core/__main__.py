@@ -14,6 +14,7 @@ from lenet_core.bounds import shorten
 from lenet_core.errors import LenetError
 from lenet_core.layout import shape_text
 from lenet_core.presets import PRESETS, preset
+from lenet_core.reproduce_command import add_command
 from lenet_core.run_commands import add_commands
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run_command=_ledger)
 
     add_commands(commands)
+    add_command(commands)
 
     command = commands.add_parser("evaluate", help="test a checkpoint on a data set's test images")
     command.add_argument("checkpoint", type=Path)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lenet_core.errors import LenetError, RunError
 from lenet_core.knobs import turn
 from lenet_core.recipes import Recipe, recipe_named
-from lenet_core.runs import Plan, Run, all_runs, create_run, find_run
+from lenet_core.runs import ENDED, Plan, Run, all_runs, create_run, find_run
+
+if TYPE_CHECKING:
+    from lenet_core.engine import Engine
 
 
 def add_commands(commands: Any) -> None:
@@ -85,7 +89,7 @@ def _train(options: argparse.Namespace) -> None:
         return
     recipe = _chosen(options)
     plan = Plan(recipe, base=options.recipe, device=options.device, threads=options.threads)
-    _work_here(create_run(plan, options.out))
+    work_here(create_run(plan, options.out))
 
 
 def _resume(options: argparse.Namespace) -> None:
@@ -95,7 +99,7 @@ def _resume(options: argparse.Namespace) -> None:
     if run.status == "finished":
         raise RunError(f"{run.name} is finished; train it anew to train further.")
     run.ask("run")
-    _work_here(run)
+    work_here(run)
 
 
 def _follows() -> bool:
@@ -108,8 +112,12 @@ def _follows() -> bool:
     return True
 
 
-def _work_here(run: Run) -> None:
-    """Trains a run in this process, with a bar and a line for each epoch."""
+def work_here(run: Run) -> None:
+    """Trains a run in this process, with a bar and a line for each epoch, and prints how it ended.
+
+    Raises:
+        LenetError: it failed, another worker has it, or its folder cannot be written to.
+    """
     from tqdm import tqdm
 
     from lenet_core.parallel import gather
@@ -203,10 +211,11 @@ def _runs(options: argparse.Namespace) -> None:
     if not rows:
         print("no runs yet: python -m lenet_core train lenet-modern --data mnist-5k")
     for row in rows:
-        print(_row_line(row, row["run"]))
+        print(row_line(row, row["run"]))
 
 
-def _row_line(row: dict[str, Any], title: str) -> str:
+def row_line(row: dict[str, Any], title: str) -> str:
+    """A run's `summary` as a line of a table."""
     accuracies = [f"{name} {row[name]:.2%}" for name in ("validation", "test") if row[name] is not None]
     epochs = f"epoch {row['epochs']}/{row['of']}"
     return f"{title:56}{row['status']:10}{epochs:14}{'  '.join(accuracies)}{row['message']}"
@@ -224,28 +233,40 @@ def _sweep(options: argparse.Namespace) -> None:
         for recipe in recipes
     ]
     engine = make_engine()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` runs
-    try:
+    with engaged(engine):
         runs = dict(zip((title(base, recipe) for recipe in recipes), engine.submit(plans), strict=True))
-        shown: set[str] = set()
-        while len(shown) < len(runs):
-            time.sleep(0.2)
-            for label in runs.keys() - shown:
-                if runs[label].status in ("finished", "failed", "stopped"):
-                    shown.add(label)
-                    if not options.json:
-                        print(_row_line(summary(runs[label]), label), flush=True)
-    except KeyboardInterrupt:
-        print("unfinished runs go on when the app is started, or with resume", file=sys.stderr)
-        raise
-    finally:
-        engine.close()
+        watch(runs, quiet=options.json)
     rows = [{**summary(run), "title": label} for label, run in runs.items()]
     if options.json:
         print(json.dumps(rows))
     failed = sum(row["status"] != "finished" for row in rows)
     if failed:
         raise LenetError(f"{failed} of {len(rows)} runs did not finish.")
+
+
+@contextlib.contextmanager
+def engaged(engine: Engine) -> Iterator[None]:
+    """Closes the engine at the end, also when a person or the system ends this process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` runs
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("unfinished runs go on when the app is started, or with resume", file=sys.stderr)
+        raise
+    finally:
+        engine.close()
+
+
+def watch(runs: Mapping[str, Run], quiet: bool = False) -> None:
+    """Waits until all runs have ended, and unless `quiet` prints each when it has."""
+    shown: set[str] = set()
+    while len(shown) < len(runs):
+        time.sleep(0.2)
+        for label in runs.keys() - shown:
+            if runs[label].status in ENDED:
+                shown.add(label)
+                if not quiet:
+                    print(row_line(summary(runs[label]), label), flush=True)
 
 
 def _work(options: argparse.Namespace) -> None:
