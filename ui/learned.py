@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from lenet_core.history import History
 from lenet_core.runs import Plan, Run
 from ui import cache, markup, markup_training, state
 from ui.drawn import digit_of
+from ui.galleries import Gallery, class_name, read_gallery, shown_picture
 from ui.networks import own_colour
 from ui.shown import ACTIVE, history_of, newest_network, shown_run
 
@@ -24,31 +24,6 @@ if TYPE_CHECKING:
 _VIEWS = ("Kernels", "Feature maps", "Gradients", "Confusion", "Worst", "Predictions")
 _DRAWING = "your drawing"
 _OFFERED_ONNX = "pip install -r requirements-onnx.txt"
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Images (N, C, H, W) uint8 with their labels (N,), and probabilities (N, classes) where a test gave them."""
-
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float32] | None
-
-    def picture(self, index: int) -> NDArray[np.uint8]:
-        """An image as a picture (H, W) or (H, W, 3)."""
-        channels: NDArray[np.uint8] = self.images[index].transpose(1, 2, 0)
-        return channels[:, :, 0] if channels.shape[2] == 1 else channels
-
-
-def _gallery(path: Path) -> Gallery | None:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError):  # not written yet
-        return None
-    return Gallery(tensors["images"], tensors["labels"], tensors.get("probabilities"))
 
 
 def inside() -> None:
@@ -129,11 +104,11 @@ def _kernels(run: Run, network: Checkpoint) -> None:
 
 def _chosen_image(run: Run, network: Checkpoint) -> tuple[NDArray[np.uint8], str] | None:
     """The image to follow, and the name of its class."""
-    examples = _gallery(run.file("examples"))
+    examples = read_gallery(run.file("examples"))
     if examples is None:
         return None
     first = _first_of_each(examples)
-    names = {_class(network.classes, label): index for label, index in first.items()}
+    names = {class_name(network.classes, label): index for label, index in first.items()}
     drawing = digit_of(state.last_drawing())
     options = [*names, *([_DRAWING] if drawing is not None else [])]
     name = st.pills("Image", options, default=options[0], required=True, key=f"image.{run.name}")
@@ -149,10 +124,6 @@ def _first_of_each(examples: Gallery) -> dict[int, int]:
     return dict(sorted(first.items()))
 
 
-def _class(classes: tuple[str, ...], label: int) -> str:
-    return classes[label] if label < len(classes) else str(label)
-
-
 def _feature_maps(run: Run, network: Checkpoint) -> None:
     """What the convolutions make of one image, and what the network answers."""
     from lenet_core.classify import classify
@@ -164,7 +135,7 @@ def _feature_maps(run: Run, network: Checkpoint) -> None:
     answer = classify(network, image)
     left, *others = st.columns([2, 3, 3], gap="medium")
     with left:
-        st.html(markup.figure(_shown(image), f"The image: {name}", 112))
+        st.html(markup.figure(shown_picture(image), f"The image: {name}", 112))
         st.html(markup.bars(answer, own_colour(run.name)))
     layers = [layer.name for layer in network.architecture.layers if layer.kind == "convolution"]
     for layer, column, side in zip(layers, others, (96, 64), strict=False):
@@ -173,17 +144,13 @@ def _feature_maps(run: Run, network: Checkpoint) -> None:
             st.html(markup.maps(layer.upper(), values[:32], side, f"{layer.upper()}: what each kernel finds in it."))
 
 
-def _shown(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return markup.ink_picture((image / 255).astype(np.float32)) if image.ndim == 2 else image
-
-
 def _over_training(run: Run, history: History) -> None:
     """The probability of the chosen image's own class at every kept moment."""
     from lenet_core.classify import classify
     from ui.inner_charts import probability_figure
 
     kept = run.checkpoints()
-    examples = _gallery(run.file("examples"))
+    examples = read_gallery(run.file("examples"))
     name = state.widget(f"image.{run.name}")
     classes = tuple(history.started.get("classes", ()))
     if len(kept) < 2 or examples is None or name not in classes:
@@ -205,15 +172,15 @@ def _predictions(run: Run, network: Checkpoint) -> None:
     """A grid of held-out images with what the network says of each."""
     from lenet_core.classify import classify
 
-    examples = _gallery(run.file("examples"))
+    examples = read_gallery(run.file("examples"))
     if examples is None:
         return
     answers = [classify(network, examples.picture(index)) for index in range(len(examples.labels))]
     says = "Sixteen images that it does not learn from, and what it says of each by now."
     st.html(
         markup_training.gallery(
-            [_shown(examples.picture(index)) for index in range(len(answers))],
-            [_class(network.classes, int(label)) for label in examples.labels],
+            [shown_picture(examples.picture(index)) for index in range(len(answers))],
+            [class_name(network.classes, int(label)) for label in examples.labels],
             [(answer.name(answer.label), float(answer.probabilities.max())) for answer in answers],
             says,
             columns=4,
@@ -227,9 +194,12 @@ def _mistakes(gallery: Gallery, classes: tuple[str, ...], most: int, says: str) 
     shown = range(min(most, len(gallery.labels)))
     st.html(
         markup_training.gallery(
-            [_shown(gallery.picture(index)) for index in shown],
-            [_class(classes, int(gallery.labels[index])) for index in shown],
-            [(_class(classes, int(best[index])), float(gallery.probabilities[index, best[index]])) for index in shown],
+            [shown_picture(gallery.picture(index)) for index in shown],
+            [class_name(classes, int(gallery.labels[index])) for index in shown],
+            [
+                (class_name(classes, int(best[index])), float(gallery.probabilities[index, best[index]]))
+                for index in shown
+            ],
             says,
             columns=4 if most == 16 else 6,
         )
@@ -238,7 +208,7 @@ def _mistakes(gallery: Gallery, classes: tuple[str, ...], most: int, says: str) 
 
 def _worst(run: Run, history: History) -> None:
     """The held-out images whose own class got the least probability in the last epoch."""
-    gallery = _gallery(run.file("worst"))
+    gallery = read_gallery(run.file("worst"))
     if gallery is None:
         st.html(markup.empty("Not yet", "After the first epoch stand here the held-out images it is worst at."))
         return
@@ -304,7 +274,7 @@ def _result(run: Run, last: dict[str, Any]) -> None:
         st.html(markup.warning(_CHANCE))
     with st.expander("Confusion on the test images"):
         st.html(markup_training.confusion(last["confusion"], history.started["classes"]))
-    gallery = _gallery(run.file("mistakes"))
+    gallery = read_gallery(run.file("mistakes"))
     if gallery is not None:
         with st.expander("Its worst mistakes among the test images"):
             says = "The test images whose own class got the least probability."

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet_core.architecture import Architecture
+from lenet_core.knobs import KNOBS
 from lenet_core.layout import shape_text
 from ui.markup import percent, pixels
 
@@ -52,7 +53,7 @@ def what_differs(base: str, changed: Mapping[str, tuple[str, str]], labels: Mapp
         return f'<span class="lp-quiet">Exactly the recipe {escape(base)}.</span>'
     chips = "".join(
         f'<span class="lp-chip"><span class="lp-quiet">{escape(labels[name])}</span> '
-        f"{escape(before or 'none')} → <b>{escape(after or 'none')}</b></span>"
+        f"{escape(KNOBS[name].words(before))} → <b>{escape(KNOBS[name].words(after))}</b></span>"
         for name, (before, after) in changed.items()
     )
     return f'<div class="lp-chips" data-testid="differs">{chips}</div>'
@@ -76,21 +77,26 @@ def small_ledger(rows: Sequence[Mapping[str, Any]], parameters: int) -> str:
     )
 
 
+def status_word(status: str) -> str:
+    """A run's status as it is said, with its mark."""
+    mark, word = _STATUS[status]
+    return f"{mark} {word}"
+
+
 def run_head(title: str, status: str, says: str, colour: str) -> str:
     """A run's name and state, above its chart."""
-    mark, word = _STATUS[status]
     return (
         f'<div class="lp-run" style="--net:{colour}"><b>{escape(title)}</b> '
         f'<span class="lp-status lp-{status}" role="status" data-testid="status" data-status="{status}">'
-        f'{mark} {word}</span><div class="lp-quiet">{escape(says)}</div></div>'
+        f'{status_word(status)}</span><div class="lp-quiet">{escape(says)}</div></div>'
     )
 
 
 def run_row(title: str, status: str, facts: str, colour: str) -> str:
     """A run in a list."""
-    mark, word = _STATUS[status]
     return (
-        f'<div class="lp-run-row" style="--net:{colour}"><span class="lp-status lp-{status}">{mark} {word}</span> '
+        f'<div class="lp-run-row" style="--net:{colour}">'
+        f'<span class="lp-status lp-{status}">{status_word(status)}</span> '
         f'<span>{escape(title)}</span> <span class="lp-quiet">{escape(facts)}</span></div>'
     )
 

@@ -20,7 +20,10 @@ def earlier_runs() -> None:
     runs = own_runs()
     if not runs:
         return
-    st.subheader("Your runs", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Your runs", anchor=False, width="content")
+        if st.button("Compare them", icon=":material/stacked_line_chart:", key="compare_runs_button"):
+            st.switch_page("pages/compare.py")
     busy = any(run.status in ACTIVE for run in runs)
     st.fragment(_list_runs, run_every=2.0 if busy else None)()
 
