@@ -186,3 +186,42 @@ def learner() -> str:
 def widget(key: str) -> Any:
     """What the widget of that key holds; None before it is shown."""
     return st.session_state.get(key)
+
+
+def tries(key: str) -> int:
+    """How often the visitor has asked for another try of that key."""
+    return int(st.session_state.get(f"tries.{key}", 0))
+
+
+def try_again(key: str) -> None:
+    """Counts one more try of that key."""
+    st.session_state[f"tries.{key}"] = tries(key) + 1
+
+
+def set_widget(key: str, value: Any) -> None:
+    """Sets what the widget of that key holds; for callbacks, which run before the page is made anew."""
+    st.session_state[key] = value
+
+
+@dataclass
+class Tables:
+    """What the history page remembers of a session: C3's tables `before` the present one, the latest last, as text.
+
+    `refused` is why the last click did nothing; empty if it did something.
+    """
+
+    before: list[str] = field(default_factory=list)
+    refused: str = ""
+
+    def step(self, left: str) -> None:
+        """Remembers the table that is left for another."""
+        self.before = [*self.before[1 - _MAX_STEPS :], left]
+        self.refused = ""
+
+
+def tables() -> Tables:
+    """The session's tables."""
+    if "tables" not in st.session_state:
+        st.session_state["tables"] = Tables()
+    kept: Tables = st.session_state["tables"]
+    return kept
