@@ -10,6 +10,7 @@ from lenet_core.errors import LenetError
 from lenet_core.layout import Layer, shape_text
 from lenet_core.presets import PRESETS, preset, preset_source
 from ui import cache, layout, links, markup
+from ui.beside_alexnet import beside_alexnet
 from ui.networks import Network, networks
 
 _FIRST_PRESET = "lenet5-1998"
@@ -79,9 +80,19 @@ def _ledger() -> None:
     st.caption(preset_source(name))
 
 
+def _doors() -> None:
+    """The ways to the rooms that the menu has no place for."""
+    with st.container(horizontal=True, key="doors"):
+        for key, says in (("history", "Turn it into a modern one"), ("exercises", "Try the textbooks' exercises")):
+            room = layout.ROOMS[key]
+            st.page_link(room.page, label=says, icon=room.icon)
+
+
 layout.begin("home")
 try:
     _picture()
 except LenetError as error:
     st.html(markup.warning(f"The picture cannot be shown: {error}"))
 _ledger()
+_doors()
+beside_alexnet()

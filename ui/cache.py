@@ -122,3 +122,27 @@ def sample_digits() -> NDArray[np.uint8]:
     data = load("mnist-5k", train=False)
     first = [int((data.labels == digit).nonzero()[0, 0]) for digit in range(10)]
     return np.stack([data.images[index, 0].numpy() for index in first])
+
+
+def paintings(network: Network) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+    """What F6 of an RBF network makes of the sample's test digits, by class: the mean of its units (10, units), the
+    mean squared distance to each code (10, 10), and of how many digits of each class.
+
+    Raises:
+        LenetError: the checkpoint or the sample cannot be read.
+    """
+    changed = _changed(network.path) if network.path else 0
+    return _paintings(network, changed)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _paintings(network: Network, changed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+    from lenet_core import inputs
+    from lenet_core.activations import activations
+
+    loaded = checkpoint(network)
+    every = inputs.digits()
+    batches = [inputs.stack_inputs(list(ten), loaded.architecture.input_shape) for ten in every]
+    outputs = [activations(loaded.net, batch) for batch in batches]
+    units = np.stack([output["f6_act"].mean(0).numpy() for output in outputs])
+    return units, np.stack([-output["output"].mean(0).numpy() for output in outputs]), every.shape[1]
