@@ -43,6 +43,11 @@ def pictures_dir(learner: str) -> Path:
     return data_dir() / "pictures" / _nameless(learner)
 
 
+def progress_path(learner: str) -> Path:
+    """The file that keeps how far a learner has come with the exercises."""
+    return data_dir() / "progress" / f"{_nameless(learner)}.json"
+
+
 def _nameless(learner: str) -> str:
     return hashlib.sha256(learner.encode()).hexdigest()[:32]
 

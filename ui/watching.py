@@ -16,6 +16,7 @@ from ui import cache, links, markup, markup_training, state
 from ui.components.stream_chart import stream_chart
 from ui.drawn import digit_of
 from ui.networks import own_colour, own_key
+from ui.plateau_note import explain_plateau
 from ui.shown import ACTIVE, history_of, is_sound, newest_network, own_runs, run_title, shown_run
 
 _MOST_GHOSTS = 3
@@ -63,6 +64,7 @@ def _watch(run: Run, plan: Plan, ghosts: Sequence[Run], stage_then: tuple[bool, 
     if status == "waiting" and (problem := _queue(run).problem):
         st.html(markup.warning(problem))
     _chart(run, plan, history, ghosts)
+    explain_plateau(plan, history)
     _own_drawing(run)
 
 
