@@ -108,20 +108,38 @@ def _looks(chosen: list[Network], tokens: list[str], shown: list[shown_inputs.Sh
     return seen
 
 
-@st.fragment
-def room() -> None:
-    """The page below its title, made anew at each choice."""
+def _ready(chosen: list[Network]) -> list[Network]:
+    """Those of the networks that can be looked into; the others say why not."""
+    ready = []
+    for network in chosen:
+        if not imagenet.is_there(network):
+            continue
+        try:
+            with _waiting(network):
+                cache.checkpoint(network)
+            ready.append(network)
+        except LenetError as error:
+            st.html(markup.warning(f"{network.title} cannot be looked into: {error}"))
+    return ready
+
+
+def _tables(seen: list[Look], shared: str, page: int) -> None:
+    for number, one in enumerate(seen):
+        if len(seen) > 1:
+            st.html(markup.net_title(one.network.title, one.network.colour))
+        if one.stages:
+            maps.table(number, one, shared, page)
+        else:
+            st.html(markup.empty("Nothing to see here", f"{one.network.title} has none of the layers chosen above."))
+
+
+def _everything() -> None:
     with st.container(key="look_choices"):
         chosen, shared = _choices()
-        chosen = [network for network in chosen if imagenet.is_there(network)]
+        chosen = _ready(chosen)
         if not chosen:
             return
-        try:
-            with _waiting(chosen[0]):
-                tokens = _layers(chosen[0])
-        except LenetError as error:
-            st.html(markup.warning(f"{chosen[0].title} cannot be looked into: {error}"))
-            return
+        tokens = _layers(chosen[0])
     shown_inputs.chooser()
     shown = shown_inputs.shown()
     for notice in state.bench().notices:
@@ -132,17 +150,20 @@ def room() -> None:
         return
     seen = _looks(chosen, tokens, shown)
     page = _page(seen)
-    for number, one in enumerate(seen):
-        if len(seen) > 1:
-            st.html(markup.net_title(one.network.title, one.network.colour))
-        if one.stages:
-            maps.table(number, one, shared, page)
-        else:
-            st.html(markup.empty("Nothing to see here", f"{one.network.title} has none of the layers chosen above."))
-    if seen:
+    _tables(seen, shared, page)
+    if seen := [one for one in seen if one.stages]:
         look_details.details(seen, shared, page)
 
 
+@st.fragment
+def room() -> None:
+    """The page below its title, made anew at each choice."""
+    _everything()
+    links.keep(state.bench().link, _PARAMETERS)
+
+
 layout.begin("look")
-links.come_back(state.bench().link, _PARAMETERS)
+if state.widget("look_net") is None:  # one comes to the page, or back to it
+    state.bench().notices = []
+    links.come_back(state.bench().link, _PARAMETERS)
 room()

@@ -108,15 +108,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(data: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Starts the app as the README does, on a free port; returns when it answers."""
+def serve(data: Path, log: Path, script: str = "app.py") -> tuple[subprocess.Popen[bytes], str]:
+    """Starts the app as the README does, or a page of a test's own, on a free port; returns when it answers."""
     port = free_port()
     options = ["--server.port", str(port), "--server.headless", "true"]  # headless: no browser of the user's opens
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", *options]
+    command = [sys.executable, "-m", "streamlit", "run", script, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, "LENET_DATA_DIR": str(data)},
+            env={**os.environ, "LENET_DATA_DIR": str(data), "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60

@@ -30,9 +30,10 @@ def _ask(number: int, seen: Look, row: int) -> None:
     from lenet_core.attribution import METHODS
 
     answer, methods = seen.answers[row], list(METHODS)
+    asked = f"{seen.network.key}.{seen.inputs[row].input.text}"  # another network or input, and the choice begins anew
     with st.container(horizontal=True, key=f"where.{number}"):
         label = st.selectbox(
-            "What speaks for", answer.ranking[:_CLASSES], key=f"where_class.{number}.{seen.names[row]}", width=260,
+            "What speaks for", answer.ranking[:_CLASSES], key=f"where_class.{number}.{asked}", width=260,
             format_func=lambda label: f"{answer.name(label)} ({markup.percent(float(answer.probabilities[label]))})",
             help="The class whose logit, its score before softmax, is taken apart; first the network's answer.",
         )  # fmt: skip

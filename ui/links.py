@@ -27,13 +27,12 @@ def remember(name: str, value: str, default: str = "") -> None:
 
 
 def come_back(kept: dict[str, str], names: Sequence[str]) -> None:
-    """Brings a page that was left back as it was: fills an address without any of the `names` from `kept`.
-
-    From then on `kept` follows the address.
-    """
-    present = {name: st.query_params[name] for name in names if name in st.query_params}
-    if not present:
+    """Brings a page that was left back as it was: fills an address without any of the `names` from `kept`."""
+    if not any(name in st.query_params for name in names):
         st.query_params.update(kept)
-    else:
-        kept.clear()
-        kept.update(present)
+
+
+def keep(kept: dict[str, str], names: Sequence[str]) -> None:
+    """Remembers in `kept` what the address says under the `names`, for when the page is left."""
+    kept.clear()
+    kept.update({name: st.query_params[name] for name in names if name in st.query_params})

@@ -33,7 +33,8 @@ _DETAILS = {
 def details(seen: list[Look], shared: str, page: int) -> None:
     """What stands below the tables."""
     for one in seen:
-        st.html(markup.says_so(one.network.title, one.network.colour, _in_words(one)))
+        if words := _in_words(one):
+            st.html(markup.says_so(one.network.title, one.network.colour, words))
     keys = list(_DETAILS)
     left, right = st.columns([3, 2], vertical_alignment="center")
     with left:

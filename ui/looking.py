@@ -113,7 +113,7 @@ def kernels(seen: Look, stage: Stage, channels: slice) -> list[str]:
 
 def page_size(count: int) -> int:
     """How many maps of each of `count` layers stand beside each other."""
-    return max(8, MOST_MAPS // count)
+    return MOST_MAPS // min(max(count, 1), 4)
 
 
 def pages(seen: Look) -> int:

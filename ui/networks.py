@@ -43,7 +43,9 @@ class Network:
     @property
     def is_large(self) -> bool:
         """Whether it takes a second or more to read."""
-        return "alexnet" in self.key if self.path is None else self.path.stat().st_size > _LARGE
+        if self.path is None:
+            return "alexnet" in self.key
+        return self.path.exists() and self.path.stat().st_size > _LARGE
 
     @property
     def preset(self) -> str:

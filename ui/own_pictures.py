@@ -59,7 +59,8 @@ def find(one: Input) -> tuple[str, NDArray[np.uint8]]:
     Raises:
         ImageError: it is no longer kept, or damaged.
     """
-    for path in (data_dir() / "pictures").glob(f"*/{one.key}-*.png"):
+    own = pictures_dir(state.learner()).glob(f"{one.key}-*.png")  # under the name that they gave it
+    for path in (*own, *(data_dir() / "pictures").glob(f"*/{one.key}-*.png")):
         if _NAME.fullmatch(path.name):
             with path.open("rb") as file:
                 return path.stem[17:], np.asarray(read_image(file))

@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from lenet_core import inputs
-from lenet_core.errors import ImageError, LenetError
+from lenet_core.errors import EmptyDrawingError, ImageError, LenetError
 from lenet_core.inputs import DRAWING, NOISES, UPLOAD, Input
 from lenet_core.strokes import from_link, to_link
 from ui import canvas, links, markup, own_pictures, state
@@ -86,6 +86,7 @@ def _picture(one: Input) -> tuple[str, NDArray[np.uint8]]:
 
 def act(action: str, row: int) -> None:
     """Does to the input of a row what its button says: up, down, again or remove."""
+    state.bench().notices = []
     chosen = asked()
     if not 0 <= row < len(chosen):
         return
@@ -133,6 +134,9 @@ def _bring() -> None:
             continue
         try:
             one, note = own_pictures.keep(file.name, file.getvalue(), as_digit)
+        except EmptyDrawingError:
+            bench.notices.append(f"{file.name} shows no digit, for there is no ink on it: look at it as it is.")
+            continue
         except LenetError as error:
             bench.notices.append(str(error))
             continue

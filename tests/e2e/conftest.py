@@ -1,4 +1,4 @@
-"""A real browser, and what a person does on the Draw and the Train page."""
+"""A real browser, and what a person does on the Draw, the Train and the Look inside page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lenet_core.strokes import Strokes
 from tests.conftest import CHROMIUM_FLAGS, chromium_path, missing
@@ -83,8 +83,8 @@ def draw_page(page: Page, server: object) -> DrawPage:
     return DrawPage(page, server.url)  # type: ignore[attr-defined]
 
 
-class TrainPage:
-    """The Train page as a learner uses it; what went wrong behind it is in `complaints`."""
+class WatchedPage:
+    """A page of the app; what went wrong behind it is in `complaints`."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page, self.url = page, url
@@ -92,20 +92,27 @@ class TrainPage:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda message: self._console(message.type, message.text))
         page.on("response", lambda response: self._response(response.status, response.url))
-        self.status = page.get_by_test_id("status")
-        self.result = page.get_by_test_id("result")
-        self.differs = page.get_by_test_id("differs")
-        self.warnings = page.locator(".lp-warning")
-        self.chart = page.get_by_role("img", name=re.compile("^Loss and accuracy of"))
-        self.trains = page.get_by_role("button", name="Train", exact=True)
 
     def _console(self, kind: str, text: str) -> None:
         if kind == "error" and not text.startswith("Failed to load resource"):  # which `_response` names
             self.complaints.append(text)
 
     def _response(self, status: int, url: str) -> None:
-        if status >= 400 and "/train/_stcore/" not in url:  # by which Streamlit finds out where its root is
+        if status >= 400 and not re.search("/[a-z_]+/_stcore/", url):  # by which Streamlit finds out where its root is
             self.complaints.append(f"{status} {url}")
+
+
+class TrainPage(WatchedPage):
+    """The Train page as a learner uses it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        super().__init__(page, url)
+        self.status = page.get_by_test_id("status")
+        self.result = page.get_by_test_id("result")
+        self.differs = page.get_by_test_id("differs")
+        self.warnings = page.locator(".lp-warning")
+        self.chart = page.get_by_role("img", name=re.compile("^Loss and accuracy of"))
+        self.trains = page.get_by_role("button", name="Train", exact=True)
 
     def open(self, query: str = "") -> TrainPage:
         """Goes straight to the page, as a link does."""
@@ -152,3 +159,67 @@ class TrainPage:
         while not holds():
             assert time.monotonic() < deadline, "waited in vain"
             self.page.wait_for_timeout(100)
+
+
+class LookPage(WatchedPage):
+    """The Look inside page as a learner uses it."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        super().__init__(page, url)
+        self.table = page.get_by_role("group", name=re.compile("what its layers make of"))
+        self.names = self.table.first.locator(".row .name")
+        self.card = self.table.first.locator("aside.card")
+        self.sum = page.get_by_test_id("unit-sum")
+        self.says = page.get_by_test_id("says")
+        self.warnings = page.locator(".lp-warning")
+
+    def open(self, query: str = "") -> LookPage:
+        """Goes straight to the page, as a link does."""
+        self.page.goto(f"{self.url}/feature_maps{query}")
+        return self.ready()
+
+    def ready(self) -> LookPage:
+        """Waits until the first table's maps are painted."""
+        expect(self.table.first).to_have_attribute("data-version", re.compile("."), timeout=30_000)
+        return self
+
+    def button(self, name: str) -> None:
+        """Presses one of the page's or a row's buttons."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def choose(self, name: str) -> None:
+        """Presses a layer, a scale or a detail."""
+        one, many = (self.page.get_by_role(role, name=name, exact=True) for role in ("radio", "button"))
+        one.or_(many).click()
+
+    def network(self, box: str, name: str) -> None:
+        """Chooses a network, or the one beside it."""
+        self.page.get_by_role("combobox", name=box).click()
+        self.page.get_by_role("option", name=re.compile(f"^{re.escape(name)}")).click()
+
+    def upload(self, *files: Any) -> None:
+        """Chooses files through the browser's own dialog."""
+        self.page.get_by_role("button", name="Upload", exact=True).click()
+        with self.page.expect_file_chooser() as chooser:
+            self.page.get_by_test_id("stFileUploader").get_by_role("button", name="Upload", exact=True).click()
+        chooser.value.set_files(list(files))
+
+    def map(self, name: str, layer: str, number: int, table: int = 0) -> Locator:
+        """The canvas of a map."""
+        found = re.compile(f"^{re.escape(name)}, {re.escape(layer)}, map {number}:")
+        return self.table.nth(table).get_by_role("img", name=found)
+
+    def spot(self, canvas: Locator, y: int, x: int, size: int) -> Any:
+        """The middle of a unit of a map `size` units wide, for the mouse."""
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        assert box is not None
+        return {"x": (x + 0.5) * box["width"] / size, "y": (y + 0.5) * box["height"] / size}
+
+    def pixels(self, canvas: Locator) -> list[int]:
+        """The colours on a canvas."""
+        return list(
+            canvas.evaluate(
+                "canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+            )
+        )

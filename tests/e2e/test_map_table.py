@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,22 +15,17 @@ from lenet_core.checkpoint import load_checkpoint
 from lenet_core.classify import Answer, classify
 from lenet_core.data import load
 from lenet_core.library import bundled_checkpoints
-from tests.conftest import ROOT, free_port
-from tests.e2e.test_stream_chart import answers, wait_for
+from tests.conftest import serve
+from tests.e2e.test_stream_chart import wait_for
 from ui.components.map_table import Block, Row, map_table
 from ui.pictures import SEQUENTIAL, coloured, scale_for
 
 
 @pytest.fixture(scope="module")
-def table_url() -> Iterator[str]:
+def table_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server for `map_page.py` alone."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "tests" / "e2e" / "map_page.py")]
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    wait_for(lambda: answers(f"{url}/_stcore/health"), 60)
+    folder = tmp_path_factory.mktemp("table")
+    process, url = serve(folder / "data", folder / "log", "tests/e2e/map_page.py")
     yield url
     process.terminate()
     process.wait(10)

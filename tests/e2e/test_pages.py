@@ -9,7 +9,12 @@ from playwright.sync_api import Page, expect
 
 from tests.conftest import Server
 
-PAGES = {"": "See how LeNet reads a digit", "draw": "Draw a digit", "train": "Train a network"}
+PAGES = {
+    "": "See how LeNet reads a digit",
+    "draw": "Draw a digit",
+    "train": "Train a network",
+    "feature_maps": "Look inside",
+}
 
 
 @pytest.mark.parametrize("path", PAGES)

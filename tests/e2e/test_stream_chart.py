@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.conftest import ROOT, free_port
+from tests.conftest import ROOT, serve
 from ui.components.stream_chart import STATIC
 
 SMOOTHED, VALIDATION = "loss, smoothed", "validation accuracy"
@@ -28,24 +24,10 @@ def chart_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("chart")
     shutil.copy(ROOT / "tests" / "e2e" / "stream_page.py", folder)
     (folder / "static").symlink_to(STATIC)
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "streamlit", "run", str(folder / "stream_page.py")]
-    process = subprocess.Popen(
-        [*command, "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    wait_for(lambda: answers(f"{url}/_stcore/health"), 60)
+    process, url = serve(folder / "data", folder / "log", str(folder / "stream_page.py"))
     yield url
     process.terminate()
     process.wait(10)
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:
