@@ -165,8 +165,8 @@ def _recipes() -> list[Recipe]:
         Recipe(
             "d2l-2021", preset("lenet-d2l"), "fashion-mnist", epochs=10, batch_size=256, learning_rate=0.9,
             optimiser="sgd",
-            reference="loss 0.469, training accuracy 0.824, test accuracy 0.776 (Dive into Deep Learning, 2021, section "
-            "6.6; others' runs 0.741 to 0.800)",
+            reference="loss 0.469, training accuracy 0.824, test accuracy 0.776 (Dive into Deep Learning, 2021, "
+            "section 6.6; others' runs 0.741 to 0.800)",
         ),
         Recipe(
             "lenet5-tanh", preset("lenet5-tanh"), "mnist", epochs=3, batch_size=64, learning_rate=1e-3,

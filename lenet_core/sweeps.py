@@ -82,6 +82,9 @@ def title(base: Recipe, recipe: Recipe) -> str:
     for name, (before, after) in differences(base, recipe).items():
         if name in ("kernels", "padding", "pool") and _resized(before, after):
             continue
+        if (name, after) == ("validation", "0"):
+            words.append("nothing held out")
+            continue
         speaks_for_itself = sum(after in knob.choices for knob in KNOBS.values()) == 1
         words.append(after if speaks_for_itself else f"{KNOBS[name].label.lower()} {KNOBS[name].words(after)}")
     return ", ".join(words) or "unchanged"

@@ -73,10 +73,15 @@ def test_only_one_file_touches_each_of_streamlits_stores() -> None:
     files = [ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("ui/**/*.py")]
     owners = {
         "st.session_state": {"state.py"}, "@st.cache_": {"cache.py"}, "import st_canvas": {"canvas.py"},
-        "<div": {f"markup{part}.py" for part in ("", "_arithmetic", "_novelty", "_numbers", "_training")},
     }  # fmt: skip
     for name, owner in owners.items():
         assert {path.name for path in files if name in path.read_text()} == owner
+
+
+def test_only_files_of_markup_write_html() -> None:
+    files = [ROOT / "app.py", *ROOT.glob("pages/*.py"), *ROOT.glob("ui/*.py")]
+    owners = {path.name for path in files if "<div" in path.read_text()}
+    assert {name for name in owners if not name.startswith("markup")} == set()
 
 
 def test_every_page_begins_with_the_shared_layout() -> None:
