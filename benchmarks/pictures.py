@@ -44,6 +44,9 @@ def main() -> None:
                 take(browser, f"{url}/{_LOOK}", mode, FOLDER / f"look-{mode}.png", _painted)
             for mode in _MODES:
                 take(browser, f"{url}/train?data=mnist-5k&activation=tanh", mode, FOLDER / f"train-{mode}.png", _train)
+            for name, path in (("compare", "compare"), ("history", "history?modern=activation,c3")):
+                for mode in _MODES:
+                    take(browser, f"{url}/{path}", mode, FOLDER / f"{name}-{mode}.png", _titled)
             browser.close()
         finally:
             process.terminate()
@@ -52,6 +55,10 @@ def main() -> None:
 
 def _answered(page: Page) -> None:
     expect(page.locator(".lp-best").first).to_be_visible(timeout=30_000)
+
+
+def _titled(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
 
 
 def _painted(page: Page) -> None:
