@@ -10,6 +10,7 @@ import tomllib
 
 import pytest
 
+from lenet_core.reproduce_table import dial_table, recipe_table
 from tests.conftest import ROOT
 from tests.pens import CANVAS, PEN_WIDTH
 
@@ -117,7 +118,14 @@ def test_every_command_link_and_picture_in_the_readme_exists() -> None:
 
 
 def test_the_readme_has_no_number_still_to_measure() -> None:
-    assert not re.search(r"\| [A-Z0-9]{3,} \|", (ROOT / "README.md").read_text())
+    assert not re.search(r"\| (?=\d*[A-Z])[A-Z0-9]{3,} \|", (ROOT / "README.md").read_text())
+
+
+def test_the_readmes_reproductions_are_what_was_written() -> None:
+    """The tables are those that `reproduce --readme` makes of the files in assets/reproduced."""
+    readme = (ROOT / "README.md").read_text()
+    for table in (recipe_table(), dial_table()):
+        assert table in readme
 
 
 def test_the_readmes_accuracies_are_those_of_the_checkpoints() -> None:
