@@ -11,8 +11,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from lenet_core.bounds import shorten
-from lenet_core.knobs import settings, turn
+from lenet_core.knobs import turn
 from lenet_core.recipes import Recipe
+
+BASE = "lenet5-1998"  # the recipe that the switches turn
+EPOCHS = 5  # of each of the 21 trainings that measure them: enough to tell them apart
+ALL_1998, ALL_MODERN = "1998", "modern"  # the settings that are measured beside each switch alone
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,3 @@ def turned(modern: Collection[str], base: Recipe) -> Recipe:
         for knob, (was, now) in switch.knobs.items()
     }
     return turn(base, changes)
-
-
-def which_are_modern(recipe: Recipe) -> frozenset[str] | None:
-    """The names of the switches that stand as they do today; None where one stands neither so nor as in 1998."""
-    texts = settings(recipe)
-    modern = set()
-    for switch in SWITCHES.values():
-        if all(texts[knob] == now for knob, (_, now) in switch.knobs.items()):
-            modern.add(switch.name)
-        elif any(texts[knob] != was for knob, (was, _) in switch.knobs.items()):
-            return None
-    return frozenset(modern)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
+import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +16,8 @@ from torch.nn import functional as F
 from lenet_core.architecture import Architecture
 from lenet_core.bitmaps import BITMAP_UNITS, DIGIT_BITMAPS
 from lenet_core.layout import Layer
+
+_ONE_SEED_AT_A_TIME = threading.Lock()  # PyTorch has one global generator for all threads
 
 
 class Rescale(nn.Module):
@@ -185,15 +190,21 @@ def _module(layer: Layer) -> nn.Module:
     raise AssertionError(f"no module for a layer of kind {layer.kind}")
 
 
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Lets the global generator start from `seed`, for one thread at a time; afterwards it is as it was."""
+    with _ONE_SEED_AT_A_TIME, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
 def build(arch: Architecture, seed: int | None = None) -> nn.Sequential:
     """The network as an `nn.Sequential` whose children bear the layers' names.
 
     Takes images (N, channels, height, width) of floats from 0 to 1 and gives logits (N, classes).
     With a `seed` the initial weights are always the same, and the global generator is left alone.
     """
-    with torch.random.fork_rng(devices=[], enabled=seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
+    with contextlib.nullcontext() if seed is None else seeded(seed):
         net = nn.Sequential(OrderedDict((layer.name, _module(layer)) for layer in arch.layers))
         if arch.initialisation == "xavier-uniform":
             net.apply(_xavier_uniform)

@@ -158,13 +158,13 @@ def _stands(plateau: Plateau, history: History) -> str:
     whole = f"{epochs:,} epochs" if epochs > 1 else "one epoch"
     begun = f" from step {plateau.since:,} on" if plateau.since else ""
     if plateau.until is None:
-        reached = f"step {history.step:,}, {history.step / per_epoch:.2g} of {whole}"
+        reached = f"step {history.step:,}, {_round(history.step / per_epoch)} of {whole}"
         return f"It stands at chance{begun or ' since it began'}: this is {reached}."
     if plateau.until >= total:
         return f"It stood at chance{begun or f' for the whole of its {whole}'}, to the end."
-    length = (plateau.until - plateau.since) / per_epoch
+    length = _round((plateau.until - plateau.since) / per_epoch)
     first = "" if plateau.since else "its first "
-    return f"It stood at chance for {first}{length:.2g} of {whole}{begun and ','}{begun}, until step {plateau.until:,}."
+    return f"It stood at chance for {first}{length} of {whole}{begun and ','}{begun}, until step {plateau.until:,}."
 
 
 def _cause(plateau: Plateau, recipe: Recipe) -> tuple[dict[str, str], str]:
@@ -214,6 +214,6 @@ def _faint(plateau: Plateau) -> str:
     )
 
 
-def _round(ratio: float) -> str:
-    """A ratio with two digits that count: 134.2 is 130, 7.77 is 7.8."""
-    return f"{float(f'{ratio:.2g}'):,g}"
+def _round(number: float) -> str:
+    """A number with two digits that count: 134.2 is 130, 7.77 is 7.8."""
+    return f"{float(f'{number:.2g}'):,g}"

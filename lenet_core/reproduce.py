@@ -18,7 +18,7 @@ from lenet_core.bounds import check_number
 from lenet_core.checkpoint import load_checkpoint, read_description
 from lenet_core.data import DataSet, load
 from lenet_core.devices import pick_device
-from lenet_core.dial import SWITCHES, turned
+from lenet_core.dial import ALL_1998, ALL_MODERN, BASE, EPOCHS, SWITCHES, turned
 from lenet_core.errors import RunError, StorageError
 from lenet_core.evaluate import evaluate
 from lenet_core.files import write_atomically
@@ -27,9 +27,6 @@ from lenet_core.library import runs_dir
 from lenet_core.published import DIAL, REPRODUCED, Reproduced, SeedRun
 from lenet_core.recipes import RECIPES, Recipe, recipe_named
 from lenet_core.runs import Plan, Run, create_run
-
-DIAL_BASE = "lenet5-1998"
-DIAL_EPOCHS = 5  # 21 trainings: enough to tell the switches apart
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,11 @@ def variants(name: str) -> dict[str, Recipe]:
     """
     if name != DIAL:
         return {name: dataclasses.replace(recipe_named(name), validation=0.0)}
-    base = dataclasses.replace(RECIPES[DIAL_BASE], epochs=DIAL_EPOCHS, validation=0.0)
+    base = dataclasses.replace(RECIPES[BASE], epochs=EPOCHS, validation=0.0)
     return {
-        "1998": turned((), base),
+        ALL_1998: turned((), base),
         **{switch: turned((switch,), base) for switch in SWITCHES},
-        "modern": turned(tuple(SWITCHES), base),
+        ALL_MODERN: turned(tuple(SWITCHES), base),
     }
 
 
@@ -72,7 +69,7 @@ def members(
     changes = changes or {}
     trial = "".join(f"-{knob}-{value}" for knob, value in changes.items())
     prefix = ("try-" if trial else "") + (DIAL if name == DIAL else "reproduce")
-    base = DIAL_BASE if name == DIAL else name
+    base = BASE if name == DIAL else name
     found = []
     for seed in range(seeds):
         for variant, recipe in variants(name).items():

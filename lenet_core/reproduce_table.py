@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lenet_core.dial import SWITCHES
+from lenet_core.dial import ALL_1998, ALL_MODERN, SWITCHES
 from lenet_core.published import Published, Reproduced, SeedRun, read_dial, read_published, read_reproduced
 from lenet_core.recipes import RECIPES
 
@@ -60,10 +60,10 @@ def dial_rows(results: Mapping[str, Reproduced]) -> list[list[str]]:
     rows = []
     for name, result in results.items():
         switch = SWITCHES.get(name)
-        title = switch.title if switch else {"1998": "none: all as in 1998", "modern": "all five"}.get(name, name)
+        title = switch.title if switch else {ALL_1998: "none: all as in 1998", ALL_MODERN: "all five"}.get(name, name)
         was, now = (switch.was, switch.now) if switch else ("", "")
-        points = 100 * (result.mean() - results["1998"].mean()) if "1998" in results else 0.0
-        beside = "" if name == "1998" else f"{points:+.2f} points".replace("-", "−")
+        points = 100 * (result.mean() - results[ALL_1998].mean()) if ALL_1998 in results else 0.0
+        beside = "" if name == ALL_1998 else f"{points:+.2f} points".replace("-", "−")
         measured = f"{mean_and_range(result)}; {_seeds(result.runs)}"
         rows.append([title, was, now, f"{result.parameters:,}", measured, beside])
     return rows

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lenet_core.architecture import Architecture
 from lenet_core.arithmetic import Floats, UnitSum, unit_sum
 from lenet_core.bitmaps import BITMAP_UNITS
-from lenet_core.layers import Subsampling, build
+from lenet_core.layers import Subsampling, build, seeded
 from lenet_core.layout import Conv
 
 _NAME = "tryout"
@@ -49,8 +49,7 @@ def dropped(values: Sequence[float], fraction: float, throws: int, seed: int) ->
     if not fraction > 0:
         raise ValueError(f"Dropout needs a fraction above 0, not {fraction}.")
     module = _dropout(len(values), fraction).train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return _through(module, np.tile(np.array(values, dtype=np.float32), (throws, 1)))
 
 

@@ -9,16 +9,18 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from lenet_core.connections import PAPERS, Table, table_text
+from lenet_core.dial import BASE
 from lenet_core.errors import LenetError
 from lenet_core.knobs import turn
 from lenet_core.layout import Layer
 from lenet_core.presets import C3_TABLE
 from lenet_core.recipes import Recipe, recipe_named
+from lenet_core.summary import reads
 from ui import cache, links, markup, markup_history, state
 from ui.components.table_grid import Maps, table_grid
-from ui.dial_room import BASE, train_on
-from ui.networks import Network, networks
+from ui.networks import Network, bundled
 from ui.pictures import coloured, data_uri, scale_for
+from ui.turning import open_train_page
 
 _PARAMETER, _PAIR, _DIGIT, _CELLS = "table", "pair", "digit", "cells"
 _BEFORE, _AFTER = 6, 16  # maps of S2 and of C3
@@ -37,7 +39,7 @@ def c3_table() -> None:
     """The table, its kernels and its costs, made anew at each click."""
     st.subheader("C3's table, alive", anchor=False)
     st.html(markup.lead(_WHY))
-    network = next((one for one in networks() if one.key == BASE), None)
+    network = bundled(BASE)
     if network is None:
         st.html(markup.empty("The 1998 net is not there", "assets/checkpoints is incomplete: fetch the project anew."))
         return
@@ -51,7 +53,7 @@ def c3_table() -> None:
         state.tables().refused = ""
     _costs(recipe)
     try:
-        _grid(network, _connected(recipe), digit, cells == "kernels")
+        _grid(network, reads(_c3(recipe)), digit, cells == "kernels")
     except LenetError as error:
         st.html(markup.warning(f"The kernels cannot be shown: {error}"))
     st.caption(_READING)
@@ -79,15 +81,6 @@ def _table(recipe: Recipe) -> Table:
     return recipe.architecture.convs[1].table or _ALL
 
 
-def _connected(recipe: Recipe) -> NDArray[np.bool_]:
-    """The same as (maps before, maps after)."""
-    return _matrix(_table(recipe))
-
-
-def _matrix(table: Table) -> NDArray[np.bool_]:
-    return np.array([[source in row for row in table] for source in range(_BEFORE)])
-
-
 def _put(table: Table) -> None:
     """Makes a table the present one."""
     recipe, _ = _recipe()
@@ -111,7 +104,8 @@ def _toggle(source: int, target: int) -> None:
 
 def _undo() -> None:
     kept = state.tables()
-    links.remember(_PARAMETER, kept.before.pop(), PAPERS)
+    if kept.before:  # a second click may come before the button is off
+        links.remember(_PARAMETER, kept.before.pop(), PAPERS)
     kept.refused = ""
 
 
@@ -125,7 +119,7 @@ def _buttons(recipe: Recipe) -> None:
         help=f"Opens the Train page with {BASE} and this table.",
     ):  # fmt: skip
         # A table that connects all maps is none: an ordinary convolution, which is faster.
-        train_on(BASE, turn(recipe, {"table": ""}) if table == _ALL else recipe)
+        open_train_page(BASE, turn(recipe, {"table": ""}) if table == _ALL else recipe)
 
 
 def _cells() -> str:
@@ -151,12 +145,12 @@ def _costs(recipe: Recipe) -> None:
     """What the table costs, beside the paper's."""
     arch, base = recipe.architecture, recipe_named(BASE).architecture
     now, before = _c3(recipe), _c3(recipe_named(BASE))
-    pairs = int(_connected(recipe).sum())
+    pairs, papers = int(reads(now).sum()), int(reads(before).sum())
     side = now.output_shape[1]
     st.html(
         markup_history.counts(
             [
-                markup_history.pair_of_counts("Pairs of maps", pairs, int(_matrix(C3_TABLE).sum()), "of 96, X each"),
+                markup_history.pair_of_counts("Pairs of maps", pairs, papers, "of 96, X each"),
                 markup_history.pair_of_counts(
                     "Parameters of C3", now.parameters, before.parameters, f"25 x {pairs} + {_AFTER} biases"
                 ),
@@ -182,7 +176,7 @@ def _grid(network: Network, connected: NDArray[np.bool_], digit: int, as_kernels
     layers = classify(cache.checkpoint(network), cache.sample_digits()[digit]).layers
     table_grid(
         connected,
-        _matrix(C3_TABLE),
+        reads(_c3(recipe_named(BASE))),
         _kernels(network),
         Maps("S2", _pictures(layers["s2_act"])),
         Maps("C3", _pictures(layers["c3_act"])),
@@ -216,4 +210,4 @@ def _kernels(network: Network) -> NDArray[np.float32]:
     layer = cache.checkpoint(network).net.get_submodule("c3")
     assert isinstance(layer, TableConv2d)
     weight: NDArray[np.float32] = layer.dense_weight().detach().numpy().transpose(1, 0, 2, 3)
-    return np.where(_matrix(C3_TABLE)[..., None, None], weight, np.float32(np.nan))
+    return np.where(reads(_c3(recipe_named(BASE)))[..., None, None], weight, np.float32(np.nan))

@@ -84,13 +84,13 @@ def _draw(figure: go.Figure, line: Line, number: int, scale: Callable[[float], f
     if line.dash != "solid":
         look["line_dash"] = line.dash
     spread = ""
-    if line.kind == "test" and None not in (*values, *low, *high) and low:
+    if line.kind == "test" and len(values) == len(low) == 1 and None not in (*values, *low, *high):
         (value,), (least,), (most,) = ([one or 0.0 for one in ends] for ends in (values, low, high))
         least, most = min(least, most), max(least, most)
         bar = {"array": [most - value], "arrayminus": [value - least]}
         look["error_y"] = {**bar, "thickness": 1.5, "width": 4}
         spread = f" ({least:.2f} to {most:.2f})"
-    elif low:
+    elif low and line.kind != "test":
         figure.add_scatter(
             x=[*places, *reversed(places)], y=[*high, *reversed(low)], fill="toself", mode="lines", line_width=0,
             fillcolor=_pale(line.colour), hoverinfo="skip", uid=f"band-{number}",

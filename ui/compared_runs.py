@@ -87,8 +87,12 @@ class Group:
 
     @property
     def title(self) -> str:
-        """What they have in common, and how many they are."""
-        return self.first.label if len(self.members) == 1 else f"{self.first.title}, {len(self.members)} seeds"
+        """What they have in common, and how many they are; of one seed there may be several."""
+        if len(self.members) == 1:
+            return self.first.label
+        seeds = {one.seed for one in self.members}
+        said = f"{len(seeds)} seeds" if len(seeds) == len(self.members) else f"{len(self.members)} runs"
+        return f"{self.first.title}, {said}"
 
 
 def groups(compared: Iterable[Compared]) -> list[Group]:

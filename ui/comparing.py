@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import streamlit as st
 
 from lenet_core.errors import LenetError
-from lenet_core.knobs import settings, to_link
 from lenet_core.recipes import RECIPES
 from lenet_core.runs import Plan
 from ui import compared_runs, links, markup, markup_compare, state
@@ -18,6 +17,7 @@ from ui.compared_runs import MOST, Compared, Group
 from ui.compared_table import rows
 from ui.components.stream_chart import stream_chart
 from ui.shown import ACTIVE, is_sound
+from ui.turning import open_train_page
 
 _RUNS, _SET = "compare_runs", "compare_set"
 _GROUPED = {"grouped": "Mean of the seeds", "single": "Each run"}
@@ -223,17 +223,12 @@ def recipe(chosen: Sequence[Compared]) -> None:
             "On the Train page", icon=":material/tune:", key="take_settings",
             help="Turns the knobs there to this run's choice; that page's address is then the recipe as a link.",
         ):  # fmt: skip
-            _to_train(plan)
+            open_train_page(plan.base, plan.recipe)
         st.download_button(
             "JSON", json.dumps(plan.recipe.to_dict(), indent=2), f"{name}.json", "application/json", key="take_json",
             on_click="ignore", icon=":material/data_object:", help="Every setting, as plain data.",
         )  # fmt: skip
         _script(name, plan)
-
-
-def _to_train(plan: Plan) -> None:
-    state.choice(lambda: state.Choice(plan.base, {})).reset(plan.base, settings(plan.recipe))
-    st.switch_page("pages/train.py", query_params=to_link(plan.base, plan.recipe))
 
 
 def _script(name: str, plan: Plan) -> None:

@@ -7,20 +7,17 @@ import dataclasses
 import streamlit as st
 
 from lenet_core.architecture import Architecture, ledger
-from lenet_core.dial import SWITCHES, turned
+from lenet_core.dial import ALL_1998, ALL_MODERN, BASE, EPOCHS, SWITCHES, turned
 from lenet_core.errors import LenetError
-from lenet_core.knobs import settings, to_link
 from lenet_core.presets import PRESETS, preset
 from lenet_core.published import Reproduced, read_dial
 from lenet_core.recipes import Recipe, recipe_named
 from ui import links, markup, markup_history, state
 from ui.networks import networks, own_key
 from ui.shown import own_runs
+from ui.turning import open_train_page
 
-BASE = "lenet5-1998"
 _PARAMETER = "modern"
-_ALL_1998, _ALL_MODERN = "1998", "modern"  # in what was measured, beside the switches' names
-_EPOCHS = 5  # as `python -m lenet_core reproduce dial` measures, with nothing held out
 
 
 @st.fragment
@@ -36,20 +33,13 @@ def dial() -> None:
         modern = _switches(results)
         _extremes(results)
     links.remember(_PARAMETER, ",".join(modern))
-    recipe = turned(modern, dataclasses.replace(recipe_named(BASE), epochs=_EPOCHS, validation=0.0))
+    recipe = turned(modern, dataclasses.replace(recipe_named(BASE), epochs=EPOCHS, validation=0.0))
     place.html(markup_history.small_counter(recipe.architecture.parameters, recipe_named(BASE).architecture.parameters))
     with right, st.container(key="dial_counts"):
         if problem:
             st.html(markup.warning(problem))
         _buttons(recipe, modern)
         _count(recipe.architecture, modern)
-
-
-def train_on(base: str, recipe: Recipe) -> None:
-    """Opens the Train page with a recipe's knobs, whatever the visitor had chosen there."""
-    wanted = settings(recipe)
-    state.choice(lambda: state.Choice(base, wanted)).reset(base, wanted)
-    st.switch_page("pages/train.py", query_params=to_link(base, recipe))
 
 
 def _switches(results: dict[str, Reproduced]) -> list[str]:
@@ -59,7 +49,9 @@ def _switches(results: dict[str, Reproduced]) -> list[str]:
     for switch in SWITCHES.values():
         with st.container(border=True, gap="xsmall", key=f"switch_{switch.name}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"head_{switch.name}"):
-                is_modern = st.toggle(switch.title, switch.name in asked, key=_key(switch.name), width=188)
+                if state.widget(_key(switch.name)) is None:
+                    state.set_widget(_key(switch.name), switch.name in asked)
+                is_modern = st.toggle(switch.title, key=_key(switch.name), width=188)
                 st.html(_measured(f"{switch.title} of today alone", switch.name, results))
             st.html(markup_history.switch(switch.name, switch.was, switch.now, switch.why, is_modern))
         if is_modern:
@@ -73,10 +65,10 @@ def _key(switch: str) -> str:
 
 def _measured(title: str, name: str, results: dict[str, Reproduced]) -> str:
     """What a setting of the dial gave, on the axis that all share."""
-    if name not in results or _ALL_1998 not in results:
+    if name not in results or ALL_1998 not in results:
         return markup_history.not_measured(title)
-    base = results[_ALL_1998].values()
-    return markup_history.measured(title, base if name == _ALL_1998 else results[name].values(), base, _axis(results))
+    base = results[ALL_1998].values()
+    return markup_history.measured(title, base if name == ALL_1998 else results[name].values(), base, _axis(results))
 
 
 def _axis(results: dict[str, Reproduced]) -> markup_history.Axis:
@@ -86,7 +78,7 @@ def _axis(results: dict[str, Reproduced]) -> markup_history.Axis:
 def _extremes(results: dict[str, Reproduced]) -> None:
     """Both ends of the dial on the same axis, and how all was measured."""
     with st.container(border=True, gap="xsmall", key="switch_all"):
-        rows = [_measured("All five of 1998", _ALL_1998, results), _measured("All five of today", _ALL_MODERN, results)]
+        rows = [_measured("All five of 1998", ALL_1998, results), _measured("All five of today", ALL_MODERN, results)]
         if results:
             rows.append(markup_history.axis_line(_axis(results)))
         st.html("".join(rows))
@@ -112,9 +104,9 @@ def _buttons(recipe: Recipe, modern: list[str]) -> None:
         st.button("All modern", key="all_modern", on_click=_turn_all, args=(True,), disabled=everything)
         if st.button(
             "Train this", icon=":material/model_training:", type="primary", key="train_dial",
-            help=f"Opens the Train page with these knobs; {_EPOCHS} epochs of all training images, as it was measured.",
+            help=f"Opens the Train page with these knobs; {EPOCHS} epochs of all training images, as it was measured.",
         ):  # fmt: skip
-            train_on(BASE, recipe)
+            open_train_page(BASE, recipe)
         trained = _trained(recipe.architecture)
         if st.button(
             "Look inside", icon=":material/grid_view:", key="look_dial", disabled=trained is None,

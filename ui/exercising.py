@@ -40,9 +40,9 @@ def room() -> None:
     with left, st.container(key="exercise_list", gap="xxsmall"):
         for number, (key, exercise) in enumerate(EXERCISES.items(), 1):
             _door(number, exercise, marks[key], key == opened)
-    busy = any(run.status in ACTIVE for one in found[opened].values() for run in one)
+    busy = _busy(found[opened])
     with right:
-        st.fragment(_exercise, run_every=2.0 if busy else None)(EXERCISES[opened], marks[opened])
+        st.fragment(_exercise, run_every=2.0 if busy else None)(EXERCISES[opened], marks[opened], busy)
 
 
 def _runs_of(exercise: Exercise, runs: list[Run]) -> Found:
@@ -56,6 +56,11 @@ def _marks(exercise: Exercise, progress: Progress, found: Found) -> tuple[bool, 
     """Whether it is predicted, run and compared."""
     ran = all(map(_finished, found.values())) if exercise.settings else exercise.key in progress.looked
     return exercise.key in progress.predictions, ran, exercise.key in progress.compared
+
+
+def _busy(found: Found) -> bool:
+    """Whether one of its trainings is under way."""
+    return any(run.status in ACTIVE for runs in found.values() for run in runs)
 
 
 def _finished(runs: list[Run]) -> list[Run]:
@@ -94,12 +99,12 @@ def _door(number: int, exercise: Exercise, marks: tuple[bool, bool, bool], opene
     )  # fmt: skip
 
 
-def _exercise(exercise: Exercise, marks_then: tuple[bool, bool, bool]) -> None:
+def _exercise(exercise: Exercise, marks_then: tuple[bool, bool, bool], busy_then: bool) -> None:
     """The open exercise, anew every two seconds while it trains."""
     progress, _ = load_progress(state.learner())
     found = _runs_of(exercise, own_runs(_MOST_RUNS))
     predicted, ran, compared = marks = _marks(exercise, progress, found)
-    if marks != marks_then:  # the list beside it shows them too
+    if marks != marks_then or _busy(found) != busy_then:  # the list beside it shows them; the clock stops or starts
         st.rerun()
     st.subheader(exercise.title, anchor=False)
     st.html(markup_exercises.question(exercise.question))
@@ -131,7 +136,7 @@ def _predict(exercise: Exercise, progress: Progress, found: Found) -> None:
             "Your prediction, in percent", 0.0, 100.0, None, step=1.0, format="%.4g", key=f"said.{exercise.key}",
             placeholder="0 to 100", width=220,
         )  # fmt: skip
-        answer = None if number is None else f"{number:.4g}"
+        answer = None if number is None else f"{round(number, 2):g}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button("Keep my prediction", type="primary", key="keep_prediction", disabled=answer is None):
             assert answer is not None
@@ -214,8 +219,7 @@ def _train(exercise: Exercise, chosen: list[Setting], seed: int) -> None:
 
 def _turn_knobs(exercise: Exercise, setting: Setting) -> None:
     """Sets the Train page's knobs, which a session keeps, to one of the trainings."""
-    wanted = settings(exercise.recipe(setting))
-    state.choice(lambda: state.Choice(exercise.base, {})).reset(exercise.base, wanted)
+    state.choose_anew(exercise.base, settings(exercise.recipe(setting)))
 
 
 def _cost(exercise: Exercise) -> str:
@@ -236,7 +240,6 @@ def _look(exercise: Exercise, progress: Progress, predicted: bool) -> None:
         progress.looked.add(exercise.key)
         progress.last = exercise.key
         if _keep(progress):
-            state.bench().link.clear()
             st.switch_page("pages/feature_maps.py", query_params=dict(exercise.look))
     st.caption("Opens bundled networks on inputs that are there: nothing to train. Come back by the browser's Back.")
 
@@ -248,7 +251,7 @@ def _compare(exercise: Exercise, progress: Progress, ready: bool, found: Found) 
         return
     if exercise.settings:
         names = [run.name for runs in found.values() for run in _finished(runs)[:3]]
-        if st.button("Compare the runs", icon=":material/stacked_line_chart:", type="primary", key="compare_runs"):
+        if st.button("Compare the runs", icon=":material/stacked_line_chart:", type="primary", key="compare_exercise"):
             _compared(exercise, progress)
             st.switch_page("pages/compare.py", query_params={"runs": ",".join(names[:12])})
     elif exercise.key not in progress.compared:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lenet_core.classify import Answer
 
 MOST_MAPS = 32  # beside each other, of all layers shown
-MOST_BARS = 256
 
 
 @dataclass(frozen=True)

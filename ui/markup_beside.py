@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -54,7 +53,7 @@ def _lines(left: Architecture, right: Architecture) -> list[Line]:
         Line("Input", "Channels x height x width, in pixels.", (_input(one), _input(other))),
         Line(
             "Depth", "How many layers have weights; codes that are fixed are none.",
-            (_depth(one.weighted), _depth(other.weighted)),
+            (_depth(one), _depth(other)),
         ),
         Line(
             "Activation", "The function that each unit's weighted sum passes through.",
@@ -89,9 +88,9 @@ def _input(one: Summary) -> str:
     return escape(shape_text(one.input_shape))
 
 
-def _depth(weighted: Mapping[str, int]) -> str:
-    kinds = ", ".join(f"{count} {_KINDS[kind][count > 1]}" for kind, count in weighted.items())
-    return f"<b>{sum(weighted.values())}</b>: {escape(kinds)}"
+def _depth(one: Summary) -> str:
+    kinds = ", ".join(f"{count} {_KINDS[kind][count > 1]}" for kind, count in one.weighted.items())
+    return f"<b>{one.depth}</b>: {escape(kinds)}"
 
 
 def _activation(one: Summary) -> str:

@@ -42,7 +42,7 @@ def _picture(width: int, body: str, alt: str, says: str) -> str:
     data = base64.b64encode(svg.encode()).decode()
     return (
         f'<span class="lp-sketch"><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}" width="{width}" '
-        f'height="62"><span>{says}</span></span>'
+        f'height="62"><span>{escape(says)}</span></span>'
     )
 
 

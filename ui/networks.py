@@ -53,10 +53,15 @@ class Network:
         return self.key.removeprefix(_UNTRAINED)
 
 
+def bundled(key: str) -> Network | None:
+    """The network of that key that came with the project; None where its file is missing."""
+    path = bundled_checkpoints().get(key)
+    return None if path is None else Network(key, *_BUNDLED[key], path)
+
+
 def networks(wanted: str = "") -> list[Network]:
     """The bundled networks, the default first, then the newest of the visitor's own, and the `wanted` one."""
-    bundled = bundled_checkpoints()
-    known = [Network(key, *_BUNDLED[key], bundled[key]) for key in _BUNDLED if key in bundled]
+    known = [network for key in _BUNDLED if (network := bundled(key)) is not None]
     own = own_checkpoints(state.learner(), _MOST_OWN)
     name = wanted.removeprefix(_OWN)
     if wanted.startswith(_OWN) and name not in own:

@@ -32,7 +32,7 @@ def explain_plateau(plan: Plan, history: History) -> None:
 
 def _train(plan: Plan, recipe: Recipe) -> None:
     """Trains the recipe that ends the plateau and turns the page, knobs and all, to it."""
-    state.choice(lambda: state.Choice(plan.base, {})).reset(plan.base, settings(recipe))
+    state.choose_anew(plan.base, settings(recipe))
     try:
         runs = cache.engine().submit([Plan(recipe, base=plan.base, device=plan.device, learner=state.learner())])
     except (LenetError, ValueError) as error:

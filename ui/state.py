@@ -118,6 +118,11 @@ def choice(first: Callable[[], Choice]) -> Choice:
     return kept
 
 
+def choose_anew(base: str, settings: dict[str, str]) -> None:
+    """Sets all knobs of the Train page anew, whatever the session had chosen there."""
+    choice(lambda: Choice(base, settings)).reset(base, settings)
+
+
 def keep_choice(kept: Choice, settings: dict[str, str]) -> None:
     """Remembers how the knobs stand, for when the page is left: its widgets forget."""
     st.session_state["knobs"] = (kept.version, settings)

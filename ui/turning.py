@@ -10,8 +10,9 @@ import streamlit as st
 from lenet_core.bounds import MAX_DEPTH
 from lenet_core.connections import PAPERS
 from lenet_core.data_sets import DATA_SETS
-from lenet_core.knobs import KNOBS, Knob
+from lenet_core.knobs import KNOBS, Knob, settings, to_link
 from lenet_core.library import data_dir
+from lenet_core.recipes import Recipe
 from ui import links, state
 
 DEVICE = "device"
@@ -24,6 +25,12 @@ _STEPS = {
 }  # fmt: skip
 _DIGITS_ONLY = ("slashed_zeros", "crossed_sevens", "flagged_ones")
 _DOWNLOADS = {"mnist": 12, "fashion-mnist": 31, "cifar10": 170}
+
+
+def open_train_page(base: str, recipe: Recipe) -> None:
+    """Opens the Train page with a recipe's knobs, whatever the visitor had chosen there."""
+    state.choose_anew(base, settings(recipe))
+    st.switch_page("pages/train.py", query_params=to_link(base, recipe))
 
 
 def turn_all(chosen: state.Choice) -> dict[str, str]:
@@ -127,9 +134,9 @@ def _table(chosen: state.Choice, start: Mapping[str, str], channels: Sequence[st
     return _pick(KNOBS["table"], _key(chosen, "table"), texts, first)
 
 
-def tables_for(channels: Sequence[str], *settings: Mapping[str, str]) -> list[str]:
+def tables_for(channels: Sequence[str], *known: Mapping[str, str]) -> list[str]:
     """The tables made for these channels, as texts: none, the paper's, and those of some recipes' settings."""
-    made_for = [("6,16", PAPERS), *((one["channels"], one["table"]) for one in settings)]
+    made_for = [("6,16", PAPERS), *((one["channels"], one["table"]) for one in known)]
     fitting = [table for theirs, table in made_for if theirs.split(",")[:2] == list(channels[:2])]
     return list(dict.fromkeys(["", *fitting]))
 

@@ -165,12 +165,12 @@ def _ask(run: Run, request: str) -> None:
 
 
 def _take_settings(plan: Plan) -> None:
-    state.choice(lambda: state.Choice(plan.base, {})).reset(plan.base, settings(plan.recipe))
+    state.choose_anew(plan.base, settings(plan.recipe))
     st.rerun()
 
 
 def _take_sample(plan: Plan) -> None:
-    state.choice(lambda: state.Choice(plan.base, {})).reset(plan.base, {**settings(plan.recipe), "data": "mnist-5k"})
+    state.choose_anew(plan.base, {**settings(plan.recipe), "data": "mnist-5k"})
 
 
 def _delete(run: Run) -> None:

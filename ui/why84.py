@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from lenet_core import inputs
 from lenet_core.data_sets import DIGITS
+from lenet_core.dial import BASE
 from lenet_core.errors import ImageError, LenetError
 from lenet_core.inputs import DRAWING, NOISES, UPLOAD, Input
 from lenet_core.strokes import from_link, to_link
 from ui import cache, canvas, links, markup, markup_why84, state
 from ui.drawn import digit_of
-from ui.networks import Network, networks
+from ui.networks import Network, bundled
 
 if TYPE_CHECKING:
     from lenet_core.classify import Answer
@@ -40,7 +41,7 @@ def why_84() -> None:
     """The section: choose an input, see F6 as a picture, and how far it lies from each code."""
     st.subheader("Why 84?", anchor=False)
     st.html(markup.lead("F6's 84 units are a picture, and so is the code of each digit. Show the net a cat."))
-    network = next((one for one in networks() if one.key == "lenet5-1998"), None)
+    network = bundled(BASE)
     if network is None:
         st.html(markup.empty("The 1998 net is missing", "assets/checkpoints is not complete: fetch the project anew."))
         return

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from lenet_core.architecture import ledger
-from lenet_core.dial import SWITCHES, turned, which_are_modern
+from lenet_core.dial import SWITCHES, turned
 from lenet_core.knobs import differences, from_link, to_link, turn
 from lenet_core.layers import build
 from lenet_core.recipes import RECIPES
@@ -32,7 +32,6 @@ def test_the_switches_stand_in_the_papers_order_and_cite_it() -> None:
 @pytest.mark.parametrize("modern", STANDS, ids=lambda stand: "+".join(stand) or "1998")
 def test_every_stand_builds_with_the_parameters_that_arithmetic_gives(modern: tuple[str, ...]) -> None:
     recipe = turned(modern, PAPER)
-    assert which_are_modern(recipe) == set(modern)
     net = build(recipe.architecture)
     weights = sum(weight.numel() for weight in net.parameters())
     assert weights == recipe.architecture.parameters == 60_000 + sum(COSTS[name] for name in modern)
@@ -51,12 +50,6 @@ def test_1998_is_the_paper_and_today_has_the_layers_that_go_by_its_name() -> Non
 @pytest.mark.parametrize("name", SWITCHES)
 def test_a_switch_turns_its_own_knobs_alone(name: str) -> None:
     assert differences(PAPER, turned([name], PAPER)) == SWITCHES[name].knobs
-
-
-def test_a_recipe_between_the_stands_has_none() -> None:
-    assert which_are_modern(turn(PAPER, {"activation": "relu"})) is None
-    assert which_are_modern(turn(PAPER, {"loss": "cross-entropy"})) is None  # without the linear output
-    assert which_are_modern(turn(PAPER, {"epochs": "1", "seed": "3"})) == frozenset()
 
 
 def test_what_cannot_be_turned_is_refused() -> None:

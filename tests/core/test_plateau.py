@@ -70,6 +70,15 @@ def test_a_plateau_that_lasts_says_where_it_is(tmp_path: Path) -> None:
     assert found.stands == "It stands at chance since it began: this is step 1,000, 2.1 of 10 epochs."
 
 
+def test_of_many_epochs_none_is_written_with_an_exponent(tmp_path: Path) -> None:
+    found = explain(told(tmp_path, (60_000, 0.1, EVEN), total=469 * 850), D2L)
+    assert found is not None
+    assert found.stands == "It stands at chance since it began: this is step 60,000, 130 of 850 epochs."
+    found = explain(told(tmp_path, (60_000, 0.1, EVEN), (500, 0.8, 0.6), total=469 * 850), D2L)
+    assert found is not None
+    assert found.stands == "It stood at chance for its first 130 of 850 epochs, until step 60,000."
+
+
 def test_a_run_that_ended_at_chance_stood_there_to_its_end(tmp_path: Path) -> None:
     found = explain(told(tmp_path, (470, 0.1, EVEN), total=470, ended=True), D2L)
     assert found is not None

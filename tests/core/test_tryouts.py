@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from threading import Thread
 
 import numpy as np
 import pytest
 import torch
 
 from lenet_core.bitmaps import DIGIT_BITMAPS
+from lenet_core.layers import build, seeded
+from lenet_core.presets import preset
 from lenet_core.tryouts import at_test, code_distances, dropped, normalised, pooled, subsampled
 
 CODES = np.array(DIGIT_BITMAPS, dtype=np.float32)
@@ -25,6 +28,21 @@ def test_response_normalisation_is_the_papers_formula() -> None:
     assert how.value == after[3]
     assert how.formula.endswith(f"= {after[3]:.3g}")
     assert how.terms[0].inputs.tolist() == values[1:6]
+
+
+def test_one_visitors_dice_are_not_anothers_weights() -> None:
+    expected = build(preset("lenet-modern"), seed=0)[0].weight
+    built: list[torch.nn.Sequential] = []
+    other = Thread(target=lambda: built.append(build(preset("lenet-modern"), seed=0)))
+    with seeded(1):
+        first = torch.rand(1)
+        other.start()
+        other.join(0.5)
+        second = torch.rand(1)
+    other.join()
+    with seeded(1):
+        assert torch.equal(torch.cat([first, second]), torch.rand(2))
+    assert torch.equal(built[0][0].weight, expected)
 
 
 def test_dropout_keeps_some_scales_them_and_keeps_the_mean() -> None:

@@ -180,6 +180,13 @@ def test_a_run_deleted_elsewhere_hides_no_other() -> None:
     assert chosen(app) == {kept.name}
 
 
+def test_a_training_that_was_repeated_is_no_further_seed() -> None:
+    names = [finished(recipe=seeded(3)).name for _ in range(2)]
+    page = shown(compare(runs=",".join(names)))
+    assert "2 runs" in page
+    assert "2 seeds" not in page
+
+
 # ---------------------------------------------------------------- curves
 
 
@@ -247,6 +254,13 @@ def test_a_perfect_score_is_no_point_on_a_log_scale() -> None:
     line = Line("x", "#0072b2", "validation", [1, 2], [0.9, 1.0])
     assert accuracy_figure([line], "epochs", 2, as_error=True).data[0].y == (pytest.approx(10.0), None)
     assert accuracy_figure([line], "epochs", 2).data[0].y == (90.0, 100.0)
+
+
+def test_tests_at_two_places_are_two_points() -> None:
+    """As where the events of one of two runs lost their beginning, so that nobody knows its steps in an epoch."""
+    line = Line("both", "#0072b2", "test", [1.0, 2.0], [0.9, 0.91], [0.9, 0.91], [0.9, 0.91])
+    (drawn,) = accuracy_figure([line], "epochs", 2).data
+    assert drawn.y == (90.0, 91.0)
 
 
 def test_a_band_is_drawn_behind_its_line() -> None:

@@ -184,7 +184,7 @@ def test_compare_opens_the_runs_over_each_other() -> None:
     save_progress(LEARNER, Progress({"pooling": "max pooling"}))
     runs = [trained("pooling", label) for label in ("average", "max")]
     app = exercises()
-    app.button(key="compare_runs").click().run()
+    app.button(key="compare_exercise").click().run()
     assert app.title[0].value == "Compare runs"
     assert set(dict(app.query_params)["runs"].split(",")) == {run.name for run in runs}
     assert "pooling" in load_progress(LEARNER)[0].compared
