@@ -56,7 +56,7 @@ _SWITCHES = (
     Switch(
         "c3",
         "What C3 reads",
-        "three, four or six of S2's six maps, by Table I",
+        "three, four or six of S2's six maps, by Table I",
         "Fewer connections, and above all broken symmetry: maps that get different inputs are forced to extract "
         "different features (section II.B).",
         "all six maps of S2",

@@ -134,7 +134,7 @@ def room() -> None:
         st.html(markup.cards(others))
     _feature_maps(first, answers[first.key])
     if st.button("Look further inside, beside a cat and noise", icon=":material/grid_view:", key="look_inside"):
-        st.switch_page("pages/feature_maps.py", query_params=looking.beside_a_cat(first.key, links.asked("drawing")))
+        links.go("pages/feature_maps.py", looking.beside_a_cat(first.key, links.asked("drawing")))
     with st.expander("From your pen to the network's pixels"):
         _steps(digit)
 

@@ -79,11 +79,11 @@ def _mistakes(first: Compared, second: Compared) -> None:
         st.html(markup.empty("No mistakes to compare", str(error)))
         return
     by_kind: dict[str, list[Seen]] = {kind: [one for one in seen if one.wrong == kind] for kind in WRONG}
+    st.caption(f"Of the {len(seen)} test images that A or B is worst at, not of all their mistakes:")
     kind = st.segmented_control(
         "Which", list(WRONG), default="both", required=True, key="compare_wrong",
         format_func=lambda kind: f"{WRONG[kind]} ({len(by_kind[kind])})", label_visibility="collapsed",
     )  # fmt: skip
-    st.caption(f"Both were asked the {len(seen)} test images that A or B is worst at.")
     found = by_kind[kind]
     if not found:
         st.html(markup.empty("None", "There is no such image among them."))

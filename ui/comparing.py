@@ -37,7 +37,7 @@ def nothing_yet() -> None:
             "Do an exercise with two runs", icon=":material/checklist:", key="open_exercises",
             help="Max pooling for average pooling: say what you expect, train both, compare.",
         ):  # fmt: skip
-            st.switch_page("pages/exercises.py", query_params={"exercise": "pooling"})
+            links.go("pages/exercises.py", {"exercise": "pooling"})
 
 
 def choose(own: dict[str, Compared]) -> list[Compared]:

@@ -114,7 +114,7 @@ def _buttons(recipe: Recipe, modern: list[str]) -> None:
             if trained is None
             else f"Its layers' feature maps: {trained[1]}.",
         ) and trained:  # fmt: skip
-            st.switch_page("pages/feature_maps.py", query_params={"net": trained[0]})
+            links.go("pages/feature_maps.py", {"net": trained[0]})
 
 
 def _turn_all(modern: bool) -> None:

@@ -178,7 +178,7 @@ def _run(exercise: Exercise, predicted: bool, found: Found) -> None:
         elif not all(map(_finished, found.values())):
             newest = next(runs[0] for runs in found.values() if not _finished(runs))
             if st.button("Watch", icon=":material/monitoring:", key="watch"):
-                st.switch_page("pages/train.py", query_params={"run": newest.name, "sweep": newest.plan.sweep})
+                links.go("pages/train.py", {"run": newest.name, "sweep": newest.plan.sweep})
         else:
             seed = 1 + max(run.plan.recipe.seed for runs in found.values() for run in runs)
             if st.button(
@@ -188,7 +188,7 @@ def _run(exercise: Exercise, predicted: bool, found: Found) -> None:
                 _train(exercise, list(exercise.settings), seed)
         if st.button("Its knobs", icon=":material/tune:", key="its_knobs", help="Opens the Train page with them."):
             _turn_knobs(exercise, (missing or exercise.settings)[0])
-            st.switch_page("pages/train.py")
+            links.go("pages/train.py")
     st.caption(_cost(exercise))
 
 
@@ -214,7 +214,7 @@ def _train(exercise: Exercise, chosen: list[Setting], seed: int) -> None:
         st.html(markup.warning(str(error)))
         return
     _turn_knobs(exercise, chosen[0])
-    st.switch_page("pages/train.py", query_params={"run": runs[0].name, "sweep": sweep})
+    links.go("pages/train.py", {"run": runs[0].name, "sweep": sweep})
 
 
 def _turn_knobs(exercise: Exercise, setting: Setting) -> None:
@@ -240,7 +240,7 @@ def _look(exercise: Exercise, progress: Progress, predicted: bool) -> None:
         progress.looked.add(exercise.key)
         progress.last = exercise.key
         if _keep(progress):
-            st.switch_page("pages/feature_maps.py", query_params=dict(exercise.look))
+            links.go("pages/feature_maps.py", dict(exercise.look))
     st.caption("Opens bundled networks on inputs that are there: nothing to train. Come back by the browser's Back.")
 
 
@@ -253,7 +253,7 @@ def _compare(exercise: Exercise, progress: Progress, ready: bool, found: Found) 
         names = [run.name for runs in found.values() for run in _finished(runs)[:3]]
         if st.button("Compare the runs", icon=":material/stacked_line_chart:", type="primary", key="compare_exercise"):
             _compared(exercise, progress)
-            st.switch_page("pages/compare.py", query_params={"runs": ",".join(names[:12])})
+            links.go("pages/compare.py", {"runs": ",".join(names[:12])})
     elif exercise.key not in progress.compared:
         if st.button("Hold it against what was seen here", type="primary", key="compare_look"):
             _compared(exercise, progress)

@@ -78,7 +78,7 @@ def _rbf() -> None:
             end = st.selectbox("to that of", digits, index=8, key="try_to", width=150)
         share = st.slider("How far", 0, 100, 40, 5, format="%d %%", key="try_share") / 100
         if st.button("Show it a cat: Why 84?", icon=":material/history_edu:", key="try_cat", help="Below C3's table"):
-            st.switch_page("pages/history.py", query_params={"why": "cat.0"})
+            links.go("pages/history.py", {"why": "cat.0"})
     codes = np.array(DIGIT_BITMAPS, dtype=np.float32)
     units = (1 - share) * codes[int(start)] + share * codes[int(end)]
     distances = code_distances(units)

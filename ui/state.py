@@ -230,3 +230,23 @@ def tables() -> Tables:
         st.session_state["tables"] = Tables()
     kept: Tables = st.session_state["tables"]
     return kept
+
+
+def leave(own: dict[str, str], sent: dict[str, str]) -> None:
+    """Remembers the address of the room that is left, and what the next one is sent."""
+    st.session_state.setdefault("left", {})[st.session_state.get("room", "")] = (own, sent)
+
+
+def has_left(room: str) -> bool:
+    """Whether one of a room's buttons led elsewhere, and its visitor has not been back."""
+    return room in st.session_state.get("left", {})
+
+
+def enter(room: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What `leave` remembered of a room when it was left for another, once; empty where it was not."""
+    entered = st.session_state.get("room") != room
+    st.session_state["room"] = room
+    if not entered:
+        return {}, {}
+    found: tuple[dict[str, str], dict[str, str]] = st.session_state.setdefault("left", {}).pop(room, ({}, {}))
+    return found

@@ -30,7 +30,7 @@ _DOWNLOADS = {"mnist": 12, "fashion-mnist": 31, "cifar10": 170}
 def open_train_page(base: str, recipe: Recipe) -> None:
     """Opens the Train page with a recipe's knobs, whatever the visitor had chosen there."""
     state.choose_anew(base, settings(recipe))
-    st.switch_page("pages/train.py", query_params=to_link(base, recipe))
+    links.go("pages/train.py", to_link(base, recipe))
 
 
 def turn_all(chosen: state.Choice) -> dict[str, str]:

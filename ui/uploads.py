@@ -11,7 +11,7 @@ import streamlit as st
 from lenet_core.errors import CheckpointError, LenetError, StorageError
 from lenet_core.files import write_atomically
 from lenet_core.library import SUFFIX, uploads_dir
-from ui import markup, state
+from ui import links, markup, state
 from ui.networks import own_key
 
 MOST = 20  # files of one learner
@@ -33,9 +33,9 @@ def bring_back() -> None:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.html(markup.plain(path.stem))
                 if st.button("Draw with it", icon=":material/draw:", key=f"draw_{path.stem}"):
-                    st.switch_page("pages/draw.py", query_params={"net": own_key(path.stem)})
+                    links.go("pages/draw.py", {"net": own_key(path.stem)})
                 if st.button("Look inside", icon=":material/grid_view:", key=f"look_{path.stem}"):
-                    st.switch_page("pages/feature_maps.py", query_params={"net": own_key(path.stem)})
+                    links.go("pages/feature_maps.py", {"net": own_key(path.stem)})
                 st.button("Delete", icon=":material/delete:", key=f"drop_{path.stem}", on_click=_drop, args=(path,))
 
 

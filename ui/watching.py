@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -135,9 +136,9 @@ def _controls(run: Run, plan: Plan, status: str) -> None:
             _button("Stop", "stop", run, "stop", help="Ends it and keeps what it learned; it can be resumed.")
         usable = status not in ("waiting", "starting") and run.file("model").exists()
         if usable and st.button("Draw with it", icon=":material/draw:", key="draw_with_it"):
-            st.switch_page("pages/draw.py", query_params={"net": own_key(run.name)})
+            links.go("pages/draw.py", {"net": own_key(run.name)})
         if usable and st.button("Look inside", icon=":material/grid_view:", key="look_inside"):
-            st.switch_page("pages/feature_maps.py", query_params={"net": own_key(run.name)})
+            links.go("pages/feature_maps.py", {"net": own_key(run.name)})
         if plan.base in RECIPES and st.button(
             "Its settings", icon=":material/tune:", key="its_settings", help="Turns the knobs to this run's choice."
         ):
@@ -193,10 +194,16 @@ def _ghosts(run: Run, plan: Plan) -> list[Run]:
     same = [name for name, other in plans.items() if other.base == plan.base and history_of(others[name]).epochs]
     chosen = st.multiselect(
         "Compare with", list(others), same[:_MOST_GHOSTS], key=f"ghosts.{run.name}", max_selections=8,
-        format_func=lambda name: f"{run_title(plans[name])} ({name[-22:-7]})", placeholder="earlier runs",
+        format_func=lambda name: f"{run_title(plans[name])} ({_when(name)})", placeholder="earlier runs",
         label_visibility="collapsed",
     )  # fmt: skip
     return [others[name] for name in chosen]
+
+
+def _when(name: str) -> str:
+    """The time in a run's name, or all of a name that was given by hand."""
+    found = re.search(r"\d{8}-\d{6}", name)
+    return found[0] if found else name
 
 
 def _chart(run: Run, plan: Plan, history: History, ghosts: Sequence[Run]) -> None:

@@ -52,7 +52,7 @@ def why_84() -> None:
     except LenetError as error:
         st.html(markup.warning(str(error)))
         if one.kind == DRAWING and st.button("Draw a digit", icon=":material/draw:", key="why_draw"):
-            st.switch_page("pages/draw.py")
+            links.go("pages/draw.py")
         return
     units, distances = answer.layers["f6_act"], -answer.layers["output"]
     seen = markup.ink_picture(answer.layers["image"][0])

@@ -32,7 +32,8 @@ function makeButton(view, action) {
   const button = make("button", action);
   button.type = "button";
   button.innerHTML = `<svg viewBox="0 0 16 16" aria-hidden="true"><path d="${BUTTONS[action][0]}"/></svg>`;
-  button.addEventListener("click", () => {
+  button.addEventListener("click", ({ detail }) => {
+    if (action === "remove" && detail > 1) return; // of a double click: the next row has moved under the pointer
     const row = view.rows.indexOf(button.closest(".line"));
     view.send("action", [action, row, view.data.rows[row].name]);
   });
