@@ -8,6 +8,9 @@ Draws a digit of the Draw page's own samples, so that it needs no data beside th
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +47,7 @@ def main() -> None:
                 take(browser, f"{url}/{_LOOK}", mode, FOLDER / f"look-{mode}.png", _painted)
             for mode in _MODES:
                 take(browser, f"{url}/train?data=mnist-5k&activation=tanh", mode, FOLDER / f"train-{mode}.png", _train)
+            sweep(Path(folder) / "data")
             for name, path in (("compare", "compare"), ("history", "history?modern=activation,c3")):
                 for mode in _MODES:
                     take(browser, f"{url}/{path}", mode, FOLDER / f"{name}-{mode}.png", _titled)
@@ -55,6 +59,13 @@ def main() -> None:
 
 def _answered(page: Page) -> None:
     expect(page.locator(".lp-best").first).to_be_visible(timeout=30_000)
+
+
+def sweep(data: Path) -> None:
+    """Six short trainings for the Compare page, which shows the newest sweep."""
+    grid = ["--grid", "activation=relu,tanh,sigmoid", "--seeds", "2"]
+    command = [sys.executable, "-m", "lenet_core", "sweep", "lenet-modern", "--data", "mnist-5k", *grid]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "LENET_DATA_DIR": str(data)}, check=True)
 
 
 def _titled(page: Page) -> None:

@@ -16,7 +16,10 @@ def test_another_network_can_stand_beside(page: Page, server: Server) -> None:
     page.goto(server.url)
     table = page.get_by_test_id("beside")
     expect(table).to_contain_text("1,016 times as many")
-    page.get_by_role("combobox", name="On the right").click()
+    choice = page.get_by_role("combobox", name="On the right")
+    choice.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)  # a list that is open closes where the page scrolls
+    choice.click()
     page.get_by_role("option", name="alexnet-cifar").click()
     expect(table).to_contain_text("35,855,178")
     page.wait_for_url(re.compile("right=alexnet-cifar"))
