@@ -10,10 +10,12 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lenet_core.architecture import ledger
-from lenet_core.errors import LenetError
+from lenet_core.errors import DataError, LenetError
 from lenet_core.knobs import KNOBS, Knob, differences, from_link, settings, turn
 from lenet_core.presets import PRESETS, preset, preset_source
+from lenet_core.published import read_reproduced
 from lenet_core.recipes import RECIPES, Recipe, recipe_named
+from lenet_core.reproduce_table import mean_and_range
 from lenet_core.runs import Plan, Run
 from lenet_core.sweeps import expand
 from ui import cache, links, markup, markup_training, state
@@ -119,6 +121,8 @@ def _summary(chosen: state.Choice, base: Recipe, recipe: Recipe) -> None:
     multiply_adds = sum(layer.multiply_adds for layer in arch.layers)
     st.html(markup_training.in_a_line(arch.parameters, multiply_adds, recipe.epochs, recipe.data))
     changed = differences(base, recipe)
+    if not changed:
+        _held_against(base)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html(markup_training.what_differs(chosen.base, changed, _LABELS))
         if changed:
@@ -126,6 +130,18 @@ def _summary(chosen: state.Choice, base: Recipe, recipe: Recipe) -> None:
                 "Reset", icon=":material/restart_alt:", type="tertiary", on_click=_start_from,
                 args=(chosen, chosen.base), help="Sets all knobs back to the recipe.",
             )  # fmt: skip
+
+
+def _held_against(base: Recipe) -> None:
+    """What was published for the recipe, beside what it gave when the project trained it."""
+    measured = ""
+    try:
+        if found := read_reproduced(base.name):
+            measured = f"{mean_and_range(found)} of the test images, {len(found.runs)} seeds, nothing held out"
+    except DataError as error:
+        measured = str(error)
+    if base.reference or measured:
+        st.html(markup_training.held_against(base.reference, measured))
 
 
 _LABELS = {name: knob.label for name, knob in KNOBS.items()}

@@ -47,6 +47,13 @@ def in_a_line(parameters: int, multiply_adds: int, epochs: int, data: str) -> st
     )
 
 
+def held_against(published: str, measured: str) -> str:
+    """What was published for a recipe, beside what was measured here."""
+    parts = (("Published", published), ("Measured here", measured))
+    lines = (f"<b>{title}</b>: {escape(text)}." for title, text in parts if text)
+    return f'<div class="lp-quiet" data-testid="held-against">{"<br>".join(lines)}</div>'
+
+
 def what_differs(base: str, changed: Mapping[str, tuple[str, str]], labels: Mapping[str, str]) -> str:
     """The knobs that were turned, as chips."""
     if not changed:

@@ -75,6 +75,13 @@ def paused(learner: str = LEARNER, **changes: Any) -> Run:
 # ---------------------------------------------------------------- choosing
 
 
+def test_a_recipe_says_what_was_published_and_what_came_out_here() -> None:
+    page = shown(train(recipe="d2l-2021"))
+    assert "test accuracy 0.776" in page
+    assert "Measured here</b>: 80.85 % (80.30 to 81.89) of the test images, 3 seeds" in page
+    assert "held-against" not in shown(train(recipe="d2l-2021", learning_rate="0.5"))
+
+
 def test_the_page_opens_ready_to_train() -> None:
     app = train()
     page = shown(app)
