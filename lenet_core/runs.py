@@ -95,6 +95,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._plan: Plan | None = None
 
     @property
     def name(self) -> str:
@@ -103,11 +104,16 @@ class Run:
 
     @property
     def plan(self) -> Plan:
-        """What is to be trained.
+        """What is to be trained; it never changes, so it is read once, and stays when the run is deleted.
 
         Raises:
             RunError: there is no such run, or its plan is damaged.
         """
+        if self._plan is None:
+            self._plan = self._read_plan()
+        return self._plan
+
+    def _read_plan(self) -> Plan:
         try:
             data = _beginning(self.folder / "recipe.json", _MAX_PLAN_BYTES + 1)
             if len(data) > _MAX_PLAN_BYTES:

@@ -366,3 +366,12 @@ def test_whoever_lists_runs_does_not_wait_for_pytorch() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_plan_that_was_read_outlives_the_run() -> None:
+    run = new_run()
+    recipe = run.plan.recipe
+    run.delete()
+    assert run.plan.recipe == recipe  # a page that shows it goes on
+    with pytest.raises(RunError, match="There is no run"):
+        _ = Run(run.folder).plan
