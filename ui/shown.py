@@ -26,9 +26,9 @@ def own_runs(most: int = MOST_LISTED) -> list[Run]:
 
 
 def is_sound(run: Run) -> bool:
-    """Whether its plan can be read; a damaged run is nobody's."""
+    """Whether it is there and its plan can be read; a damaged run is nobody's."""
     try:
-        return bool(run.plan)
+        return (run.folder / "recipe.json").exists() and bool(run.plan)
     except LenetError:
         return False
 
