@@ -28,7 +28,7 @@ def own_runs(most: int = MOST_LISTED) -> list[Run]:
 def is_sound(run: Run) -> bool:
     """Whether it is there and its plan can be read; a damaged run is nobody's."""
     try:
-        return (run.folder / "recipe.json").exists() and bool(run.plan)
+        return bool(run.plan) and (run.folder / "recipe.json").exists()  # its plan it keeps
     except LenetError:
         return False
 
