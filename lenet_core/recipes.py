@@ -191,7 +191,7 @@ def _recipes() -> list[Recipe]:
             "alexnet-cifar", preset("alexnet-cifar"), "cifar10", epochs=10, batch_size=128,
             learning_rate=0.01, optimiser="sgd", momentum=0.9, weight_decay=5e-4, validation=0.1,
         ),
-        _fastest("fastest-99", 2, 32, 3e-3, 0.1, "99.0 % within 2 epochs"),
+        _fastest("fastest-99", 2, 64, 4e-3, 0.1, "99.0 % within 2 epochs"),
         _fastest("fastest-99.2", 4, 64, 4e-3, 0.1, "99.2 % within 3 epochs"),
         _fastest("fastest-99.4", 8, 64, 4e-3, 0.05, "99.4 % within 10 epochs", shift=1),
         _draw_recipe("lenet-modern"),
