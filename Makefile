@@ -4,7 +4,7 @@ PYTHON3 ?= python3
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: run test slow lint types contract check checkpoints benchmarks pictures
+.PHONY: run test slow trust lint types contract check checkpoints benchmarks pictures
 
 run: $(VENV)/run
 	$(PYTHON) -m streamlit run app.py
@@ -13,7 +13,10 @@ test: $(VENV)/test
 	$(PYTHON) -m pytest
 
 slow: $(VENV)/test  ## what CI does not wait for
-	$(PYTHON) -m pytest -m slow
+	$(PYTHON) -m pytest -m slow --ignore tests/trust
+
+trust: $(VENV)/test  ## every promise in full, hours on two cores; prints the table
+	$(PYTHON) -m pytest -m slow tests/trust
 
 lint: $(VENV)/test
 	$(PYTHON) -m ruff check .

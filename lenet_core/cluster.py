@@ -171,6 +171,7 @@ class DaskEngine(Engine):
         with self._lock:  # so that it is not resumed in this moment
             if run.status not in ("waiting", "starting", "running"):
                 del self._runs[run.name]
+                self._caretaker.ask()
 
     def _hand_over(self, run: Run, place: float) -> Future[None]:
         from distributed import fire_and_forget

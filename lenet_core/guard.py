@@ -87,6 +87,8 @@ class Guard(threading.Thread):
                     self.run_folder.append({"kind": "stopped", "time": time.time(), "forced": True})
             self.lease.release()
             self.team.abandon()
+            with contextlib.suppress(OSError):  # a state that was being written: of AlexNet 400 MB
+                self.run_folder.clear_litter()
             os._exit(0)
 
     def _await_orphanhood(self) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import IO
 from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
+from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from torch import Tensor, nn
@@ -112,11 +115,17 @@ def convert(state_dict: Mapping[str, Tensor]) -> nn.Sequential:
 
 
 def _check(name: str, given: Tensor, wanted: Tensor) -> None:
-    if not isinstance(given, Tensor) or (given.dtype, given.shape) != (wanted.dtype, wanted.shape):
-        what = f"{given.dtype} {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
-        raise DataError(f"These are not the weights of AlexNet: {name} is {what}, not float32 {tuple(wanted.shape)}.")
+    if _kind(given) != _kind(wanted):
+        raise DataError(f"These are not the weights of AlexNet: {name} is {_kind(given):.200}, not {_kind(wanted)}.")
     if not bool(torch.isfinite(given).all()):
         raise DataError(f"{name} holds values that are not finite; a network with them cannot answer.")
+
+
+def _kind(value: object) -> str:
+    """What a tensor is but for its values: PyTorch's files can hold sparse ones too, and some without values."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{value.dtype} {tuple(value.shape)} ({value.layout}, {value.device})"
 
 
 def fetch(progress: Callable[[int, int], None] | None = None, *, source: Source | None = None) -> Path:
@@ -143,6 +152,11 @@ def fetch(progress: Callable[[int, int], None] | None = None, *, source: Source 
 def _read_copy(copied: Path, source: Source) -> nn.Sequential:
     try:
         with copied.open("rb") as file:
+            if (size := os.fstat(file.fileno()).st_size) > source.max_bytes:
+                raise DataError(
+                    f"{copied} has {size:,} bytes, more than the limit of {source.max_bytes:,}, so it is not "
+                    "torchvision's file. Copy it anew, or remove it to have it downloaded."
+                )
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if not found.startswith(source.sha256):
                 raise DataError(
@@ -207,8 +221,23 @@ def _failure(source: Source, folder: Path, reason: object) -> DataError:
 
 def _read(file: IO[bytes], source: Source) -> nn.Sequential:
     try:
+        _check_stored(file)
         state_dict = torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:  # PyTorch's own message tells how to run what is in the file
+        raise DataError(f"{source.file_name} holds other things than weights, which are not read.") from error
     except Exception as error:  # the reader raises whatever a wrong byte leads to; the message keeps the reason
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(f"{source.file_name} is not a file of PyTorch weights ({reason:.200}).") from error
     return convert(state_dict)
+
+
+def _check_stored(file: IO[bytes]) -> None:
+    """Raises a ValueError for a zip file whose members take more room than the file: what is small stays small."""
+    if file.read(4) == b"PK\3\4":  # as PyTorch tells its zip files from its older format, which has no compression
+        with ZipFile(file) as archive:
+            members = archive.infolist()
+        if any(member.compress_type != ZIP_STORED for member in members):
+            raise ValueError("it holds something compressed, and PyTorch stores weights as they are")
+        if sum(member.file_size for member in members) > file.seek(0, os.SEEK_END):
+            raise ValueError("its parts lie on one another")
+    file.seek(0)

@@ -102,7 +102,7 @@ def holder(folder: Path) -> dict[str, Any] | None:
         on_this_machine = held["host"] == socket.gethostname()
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         age, held, on_this_machine = _age(path), {}, False
-    if age > STALE or (on_this_machine and not _lives(held.get("pid"))):
+    if age > STALE or (on_this_machine and not lives(held.get("pid"))):
         return None
     return held
 
@@ -114,7 +114,8 @@ def _age(path: Path) -> float:
         return STALE + 1
 
 
-def _lives(pid: Any) -> bool:
+def lives(pid: Any) -> bool:
+    """Whether this machine has such a process; where it cannot be asked, that is taken for granted."""
     if os.name != "posix" or not isinstance(pid, int) or not 0 < pid < 2**31:
         return True  # then the file's age alone decides
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import platformdirs
@@ -15,6 +16,8 @@ import platformdirs
 SUFFIX = ".safetensors"
 BUNDLED = Path(__file__).resolve().parents[1] / "assets" / "checkpoints"
 DEFAULT = "lenet-modern"
+_RUN_NAME = re.compile(r"[\w-]{1,200}")
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{kind}{digit}" for kind in ("com", "lpt") for digit in "123456789¹²³")}
 
 
 def data_dir() -> Path:
@@ -25,6 +28,27 @@ def data_dir() -> Path:
 def runs_dir() -> Path:
     """The folder that holds one folder for each training."""
     return data_dir() / "runs"
+
+
+def run_folder(name: str) -> Path | None:
+    """Where the run lies that a link names, there or not; None if that can be no run's name, or leads elsewhere."""
+    if not _RUN_NAME.fullmatch(name) or name.lower() in _DEVICES:  # on Windows those are devices in every folder
+        return None
+    folder = runs_dir() / name
+    return folder if stays(folder) else None
+
+
+def stays(path: Path) -> bool:
+    """Whether a path in the data folder leads to a place in it, also by way of links."""
+    try:
+        return path.resolve().is_relative_to(data_dir().resolve())
+    except (OSError, RuntimeError):  # too long to be a file's name; links in a circle
+        return False
+
+
+def file_words(name: str, otherwise: str) -> str:
+    """What of a name from elsewhere can stand in a file's: at most 40 ASCII letters, digits, hyphens, underscores."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40] or otherwise
 
 
 def bundled_checkpoints() -> dict[str, Path]:
@@ -49,7 +73,7 @@ def progress_path(learner: str) -> Path:
 
 
 def _nameless(learner: str) -> str:
-    return hashlib.sha256(learner.encode()).hexdigest()[:32]
+    return hashlib.sha256(learner.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def imagenet_checkpoint() -> Path:
@@ -68,6 +92,8 @@ def own_checkpoints(learner: str = "", most: int | None = None) -> dict[str, Pat
     for path in sorted(filter(Path.is_file, [*trained, *brought]), key=_age):
         if most is not None and len(own) == most:
             break
+        if not stays(path):
+            continue
         if path.parent.parent != runs_dir():
             own[path.stem] = path
         elif learner_of(path.parent) in ("", learner):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lenet_core.errors import LenetError, RunError
 from lenet_core.knobs import turn
 from lenet_core.recipes import Recipe, recipe_named
+from lenet_core.retention import given_up_runs, keep_from_environment, make_room
 from lenet_core.runs import ENDED, Plan, Run, all_runs, create_run, find_run
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def work_here(run: Run) -> None:
 
     Raises:
         LenetError: it failed, another worker has it, or its folder cannot be written to.
+        ValueError: `LENET_KEEP` is no number of GB.
     """
+    keep = keep_from_environment()  # a wrong setting is said before the training, not after it
     from tqdm import tqdm
 
     from lenet_core.parallel import gather
@@ -141,6 +144,8 @@ def work_here(run: Run) -> None:
             bar.write(f"to go on: python -m lenet_core resume {run.name}", file=sys.stderr)
             raise
     status, last = run.look()
+    for line in make_room(keep):
+        print(f"{line} (LENET_KEEP)", file=sys.stderr)
     if status == "failed":
         raise LenetError(last["message"])
     if status == "finished":
@@ -200,6 +205,7 @@ def summary(run: Run) -> dict[str, Any]:
         "validation": epoch.get("validation"),
         "test": last.get("test"),
         "message": message,
+        "given_up": run.given_up,
     }
 
 
@@ -212,13 +218,16 @@ def _runs(options: argparse.Namespace) -> None:
         print("no runs yet: python -m lenet_core train lenet-modern --data mnist-5k")
     for row in rows:
         print(row_line(row, row["run"]))
+    if gone := given_up_runs():
+        print(f"given up to make room: {len(gone)} older runs, the last of them {gone[-1]} (LENET_KEEP)")
 
 
 def row_line(row: dict[str, Any], title: str) -> str:
     """A run's `summary` as a line of a table."""
     accuracies = [f"{name} {row[name]:.2%}" for name in ("validation", "test") if row[name] is not None]
     epochs = f"epoch {row['epochs']}/{row['of']}"
-    return f"{title:56}{row['status']:10}{epochs:14}{'  '.join(accuracies)}{row['message']}"
+    given_up = [f"given up to make room: {row['given_up']}"] if row["given_up"] else []
+    return f"{title:56}{row['status']:10}{epochs:14}{'  '.join([*accuracies, *given_up])}{row['message']}"
 
 
 def _sweep(options: argparse.Namespace) -> None:
@@ -276,6 +285,8 @@ def _work(options: argparse.Namespace) -> None:
     from lenet_core.worker import lower_priority, work
 
     if options.supervised:
+        if run.status != "waiting":  # stopped while PyTorch was loaded, which takes seconds
+            return
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever supervises
         lower_priority()
     status = work(run, supervised=options.supervised)

@@ -9,9 +9,10 @@
     latest.safetensors   the network as it is now, while it trains
     checkpoints/         the network at early steps and after every epoch
     examples, worst, mistakes.safetensors   images to look at, each with its label
+    given_up             what of an ended run was given up to make room, in words (`retention.py`)
 
-The worker that holds the lease writes all but the first two (and turns "step" into "pause" when the epoch
-is over); everybody else only reads. Imports no PyTorch.
+The worker that holds the lease writes all but the first two and the last (and turns "step" into "pause" when the
+epoch is over); everybody else only reads. Imports no PyTorch.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import secrets
 import shutil
 import time
@@ -34,11 +34,12 @@ from lenet_core.errors import RunError, StorageError
 from lenet_core.events import parsed
 from lenet_core.files import write_atomically
 from lenet_core.leases import holder
-from lenet_core.library import SUFFIX, runs_dir
+from lenet_core.library import SUFFIX, data_dir, file_words, runs_dir, stays
 from lenet_core.recipes import Recipe
 
 REQUESTS = ("run", "step", "pause", "stop")
 ENDED = ("stopped", "finished", "failed")
+GIVEN_UP = "given_up"
 _STATUS = {
     "starting": "starting", "started": "starting", "metrics": "running", "epoch": "running", "paused": "paused",
     **{kind: kind for kind in ENDED},
@@ -51,8 +52,9 @@ _MAX_PLAN_BYTES = 2**25  # an RBF output's codes, a million numbers, take 6 mill
 class Plan:
     """What is asked for: a recipe, on a device, for a learner.
 
-    `base` names the recipe it was made from. `turn` and `created` (seconds since 1970) order the queue: a
-    learner's first unfinished run has turn 0, the next turn 1, so that all learners take turns.
+    `base` names the recipe it was made from. `turn` and `created` (seconds since 1970) order a cluster's queue: a
+    learner's first unfinished run has turn 0, the next turn 1, so that all learners take turns. On one machine
+    `created` orders each learner's own runs.
 
     Raises:
         ValueError: a value out of its range.
@@ -148,6 +150,14 @@ class Run:
         """The path of one of the run's tensor files."""
         return self.folder / f"{name}{SUFFIX}"
 
+    @property
+    def given_up(self) -> str:
+        """What of it was given up to make room, in words; empty where all is there."""
+        try:
+            return _beginning(self.folder / GIVEN_UP, 200).decode(errors="replace").strip()
+        except OSError:
+            return ""
+
     def checkpoints(self) -> dict[int, Path]:
         """The networks kept along the way, by the number of steps they had learned from."""
         found = {}
@@ -175,6 +185,14 @@ class Run:
         except OSError as error:
             raise StorageError(f"{self.folder} cannot be written to ({error.strerror or error}).") from error
 
+    @property
+    def events_size(self) -> int:
+        """The bytes of its events."""
+        try:
+            return (self.folder / "events.jsonl").stat().st_size
+        except OSError:
+            return 0
+
     def _ends_whole(self) -> bool:
         with (self.folder / "events.jsonl").open("rb") as file:
             file.seek(-1, os.SEEK_END)
@@ -184,6 +202,11 @@ class Run:
         """Gives up what can be spared, so that on a full disk the last word can be written."""
         with contextlib.suppress(OSError):
             self.file("latest").unlink(missing_ok=True)
+
+    def clear_litter(self) -> None:
+        """Removes tensor files that were begun and not finished; only the run's owner does."""
+        for path in self.folder.glob(f"**/.*{SUFFIX}.*"):
+            path.unlink(missing_ok=True)
 
     def events(self, offset: int = 0, most: int = -1) -> tuple[list[dict[str, Any]], int]:
         """The events from a place in the file on, and the place after the last whole one.
@@ -246,16 +269,23 @@ class Run:
         Raises:
             StorageError: it cannot be removed.
         """
-        trash = self.folder.parent.parent / "trash"
+        own = self.folder.parent == runs_dir()
+        # Elsewhere, where a run was made by its path, no folder of ours is left behind.
+        trash = trash_dir() if own else self.folder.parent
         try:
             trash.mkdir(exist_ok=True)
-            gone = trash / f"{self.name}-{secrets.token_hex(4)}"
+            gone = trash / f"{'' if own else '.'}{self.name}-{secrets.token_hex(4)}"
             self.folder.rename(gone)
         except FileNotFoundError:
             return  # somebody else was first
         except OSError as error:
             raise StorageError(f"{self.folder} cannot be removed ({error.strerror or error}).") from error
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def trash_dir() -> Path:
+    """Where deleted runs lie while they are removed."""
+    return data_dir() / "trash"
 
 
 def _beginning(path: Path, most: int) -> bytes:
@@ -272,7 +302,7 @@ def create_run(plan: Plan, folder: Path | None = None) -> Run:
     """
     plan = dataclasses.replace(plan, created=plan.created or time.time())
     if folder is None:
-        words = re.sub(r"[^a-z0-9]+", "-", plan.recipe.name.lower()).strip("-")[:40] or "run"
+        words = file_words(plan.recipe.name.lower(), "run")
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(plan.created))
         folder = runs_dir() / f"{words}-seed{plan.recipe.seed}-{stamp}-{secrets.token_hex(3)}"
     if (folder / "recipe.json").exists():
@@ -301,8 +331,8 @@ def find_run(name: str) -> Run:
 
 
 def all_runs() -> list[Run]:
-    """All runs, the newest first."""
-    folders = [path.parent for path in runs_dir().glob("*/recipe.json")]
+    """All runs, the newest first; a link that leads out of the data folder is none."""
+    folders = [path.parent for path in runs_dir().glob("*/recipe.json") if stays(path)]
     return [Run(folder) for folder in sorted(folders, key=_created, reverse=True)]
 
 

@@ -24,12 +24,13 @@ from lenet_core.evaluate import Evaluation, evaluate
 from lenet_core.files import write_atomically
 from lenet_core.guard import Guard
 from lenet_core.layers import build
-from lenet_core.library import SUFFIX
 from lenet_core.parallel import Alone
 from lenet_core.runs import Run
 from lenet_core.train import Epoch, Step, Training
 
 TICK = 0.125  # seconds between two lines of metrics
+MANY_EVENTS = 2**21  # bytes, some six minutes of metrics; from there on they come more and more slowly
+MOST_TICKS = 16  # times slower, at most
 LOOK = 0.5  # seconds between two looks inside: gradients, saturation, the network as it is now
 SAVE = 10.0  # seconds between two saved states, at least
 PAUSE = 60.0  # seconds that a paused training keeps its worker
@@ -99,8 +100,7 @@ class Worker:
 
     def train(self) -> None:
         """The whole training, from its last saved state."""
-        for litter in self.run.folder.glob(f"**/.*{SUFFIX}.*"):  # what a crash left half written
-            litter.unlink(missing_ok=True)
+        self.run.clear_litter()  # what a crash left half written
         self.tell("starting")
         device = self.team.join(self.run.plan.device)
         self.device_title = device_title(device) + self.team.title
@@ -139,6 +139,7 @@ class Worker:
         window = Window()
         now = time.monotonic()
         looked, saved, save_cost = now - LOOK, now, 0.0
+        tick = tick_after(self.run.events_size)
         for event in self.training:
             if isinstance(event, Epoch):
                 self._metrics(window, look=True)
@@ -149,11 +150,11 @@ class Worker:
                 window.add(event)
                 self._keep_early(event.step)
                 now = time.monotonic()
-                if now - window.started >= TICK:
+                if now - window.started >= tick:
                     look = now - looked >= LOOK
                     looked = now if look else looked
                     self._metrics(window, look)
-                    window = Window()
+                    window, tick = Window(), tick_after(self.run.events_size)
                     if now - saved > max(SAVE, 20 * save_cost):
                         self._save_state()
                         saved = time.monotonic()
@@ -305,6 +306,15 @@ class Worker:
     def _write(self, path: Path, data: bytes, durable: bool = True) -> None:
         self.guard.check()
         write_atomically(path, data, durable=durable)
+
+
+def tick_after(events_size: int) -> float:
+    """Seconds from one line of metrics to the next, in a run whose events have so many bytes.
+
+    In proportion to them, so that they grow with the square root of the time: 7 MB in an hour and 40 in a day
+    instead of 20 and 480, and a chart's newest points are always a small part of it.
+    """
+    return TICK * min(max(1.0, events_size / MANY_EVENTS), MOST_TICKS)
 
 
 class Window:

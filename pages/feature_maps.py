@@ -93,7 +93,7 @@ def _page(seen: list[Look]) -> int:
 
 def _waiting(network: Network) -> AbstractContextManager[None]:
     """Says so where a network takes its time."""
-    return st.spinner(f"Asking {network.title}", show_time=True) if network.is_large else nullcontext()
+    return st.spinner(f"Asking {markup.literal(network.title)}", show_time=True) if network.is_large else nullcontext()
 
 
 def _looks(chosen: list[Network], tokens: list[str], shown: list[shown_inputs.Shown]) -> list[Look]:

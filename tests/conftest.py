@@ -108,10 +108,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(data: Path, log: Path, script: str = "app.py") -> tuple[subprocess.Popen[bytes], str]:
-    """Starts the app as the README does, or a page of a test's own, on a free port; returns when it answers."""
+def serve(data: Path, log: Path, script: str = "app.py", *more: str) -> tuple[subprocess.Popen[bytes], str]:
+    """Starts the app as the README does, or a page of a test's own, on a free port; returns when it answers.
+
+    `more` are further options of Streamlit's.
+    """
     port = free_port()
-    options = ["--server.port", str(port), "--server.headless", "true"]  # headless: no browser of the user's opens
+    options = ["--server.port", str(port), "--server.headless", "true", *more]  # headless: opens no browser
     command = [sys.executable, "-m", "streamlit", "run", script, *options]
     with log.open("wb") as output:
         process = subprocess.Popen(

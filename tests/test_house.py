@@ -1,4 +1,4 @@
-"""What the project promises of itself: safe settings, arrows that point down, documents that are true."""
+"""What the project promises of itself: arrows that point down, documents that are true."""
 
 from __future__ import annotations
 
@@ -6,47 +6,10 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
-
-import pytest
 
 from lenet_core.reproduce_table import dial_table, recipe_table
 from tests.conftest import ROOT
 from tests.pens import CANVAS, PEN_WIDTH
-
-CONFIG = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
-
-
-@pytest.mark.parametrize(
-    ("section", "name", "value"),
-    [
-        ("server", "address", "127.0.0.1"),
-        ("server", "showEmailPrompt", False),
-        ("server", "maxUploadSize", 5),
-        ("server", "enableStaticServing", True),
-        ("server", "enableXsrfProtection", True),
-        ("server", "fileWatcherType", "none"),
-        ("global", "minCachedMessageSize", 1e12),
-        ("browser", "gatherUsageStats", False),
-        ("client", "showErrorDetails", "none"),
-        ("client", "showSidebarNavigation", False),
-        ("client", "showErrorLinks", False),
-        ("client", "toolbarMode", "minimal"),
-        ("runner", "postScriptGC", False),
-    ],
-)
-def test_shipped_settings_are_safe(section: str, name: str, value: object) -> None:
-    assert CONFIG[section][name] == value
-
-
-def test_streamlit_knows_every_setting() -> None:
-    """A setting that Streamlit dropped or renamed would be ignored without a word."""
-    from streamlit import config
-
-    known = set(config._config_options_template)
-    sections = ("global", "server", "browser", "client", "runner")
-    settings = {f"{section}.{name}" for section in sections for name in CONFIG[section]}
-    assert settings <= known
 
 
 def imports(path: str) -> set[str]:

@@ -49,10 +49,10 @@ def _figure(seen: Look, row: int, label: int, method: str) -> str:
     from lenet_core.attribution import METHODS, attribute
 
     image = torch.from_numpy(seen.answers[row].layers["image"].copy())
-    bar = st.empty()
+    bar, title = st.empty(), markup.literal(seen.network.title)
 
     def progress(done: float) -> None:
-        bar.progress(min(done, 1.0), f"{method.capitalize()}: asking {seen.network.title} over and over")
+        bar.progress(min(done, 1.0), f"{method.capitalize()}: asking {title} over and over")
 
     is_slow = seen.architecture.parameters > _SLOW
     found = attribute(seen.checkpoint.net, image, label, method, progress=progress if is_slow else None)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
+
+# Plotly takes pandas from the loaded modules as it is, also while another visitor's session is in the middle of
+# importing it: the first two visitors of a server, coming at once, would see an error in place of a chart.
+importlib.import_module("pandas")
 
 _GREY = "#8c8c8c"  # seen on light and on dark
 _LEFT = 52  # pixels for the numbers on the vertical axes
@@ -134,7 +140,7 @@ def _draw(figure: go.Figure, curve: Curve, kind: str, index: int, look: dict[str
         x=epochs or [None],  # a trace without points would come into the legend only later, and the plots would jump
         y=values or [None],
         yaxis="y2" if percent else "y",
-        name=curve.name,
+        name=escape(curve.name, quote=False),  # Plotly reads tags in names, links among them
         uid=f"{kind}-{index}",  # Plotly makes a CSS selector of it, so no spaces
         hovertemplate="%{y:.2f} % (epoch %{x:~r})" if percent else "%{y:.4f}",
         **{"line_color": curve.colour, **look},

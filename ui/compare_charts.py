@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 import plotly.graph_objects as go
@@ -96,7 +97,7 @@ def _draw(figure: go.Figure, line: Line, number: int, scale: Callable[[float], f
             fillcolor=_pale(line.colour), hoverinfo="skip", uid=f"band-{number}",
         )  # fmt: skip
     figure.add_scatter(
-        x=places or [None], y=values or [None], name=line.name, uid=f"{line.kind}-{number}",
+        x=places or [None], y=values or [None], name=escape(line.name, quote=False), uid=f"{line.kind}-{number}",
         hovertemplate=f"{shown}{spread}", hoverlabel_namelength=-1, **look,  # the whole name
     )  # fmt: skip
 

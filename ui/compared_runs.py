@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lenet_core.bounds import shorten
 from lenet_core.knobs import KNOBS, settings
-from lenet_core.library import runs_dir
+from lenet_core.library import run_folder
 from lenet_core.recipes import RECIPES
 from lenet_core.runs import Plan, Run
 from lenet_core.sweeps import title
@@ -120,7 +119,7 @@ def asked(own: dict[str, Compared]) -> tuple[list[Compared], list[str]]:
     for name in names[:MOST]:
         if name in own:
             found.append(own[name])
-        elif re.fullmatch(r"[\w-]{1,200}", name) and is_sound(run := Run(runs_dir() / name)):
+        elif (folder := run_folder(name)) is not None and is_sound(run := Run(folder)):
             found.append(Compared(run, run.plan))
         else:
             problems.append(f"There is no run {shorten(name)}: it may have been deleted.")

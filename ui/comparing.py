@@ -237,7 +237,7 @@ def _script(name: str, plan: Plan) -> None:
     try:
         script = to_script(plan.recipe)
     except ValueError as error:
-        st.caption(f"No script: {error}")
+        st.caption(f"No script: {markup.literal(str(error))}")
         return
     st.download_button(
         "PyTorch script", script, f"{name}.py", "text/x-python", key="take_script", on_click="ignore",

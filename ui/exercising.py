@@ -84,7 +84,7 @@ def _keep(progress: Progress) -> bool:
     try:
         save_progress(state.learner(), progress)
     except LenetError as error:
-        st.toast(str(error), icon=":material/error:", duration="long")
+        st.toast(markup.literal(str(error)), icon=":material/error:", duration="long")
         return False
     return True
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ui import markup
+
+_MAX_BYTES = 2**22  # ours have some tens of thousands
 
 
 @dataclass(frozen=True)
@@ -26,15 +29,29 @@ class Gallery:
 
 
 def read_gallery(path: Path) -> Gallery | None:
-    """The images that a run keeps in that file; None where there is none yet."""
+    """The images that a run keeps in that file; None where there is none yet, or something else."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError):  # not written yet
+        if path.stat().st_size > _MAX_BYTES:
+            return None
+        tensors: dict[str, Any] = load_file(path)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError):  # not written yet, or not by us
         return None
-    return Gallery(tensors["images"], tensors["labels"], tensors.get("probabilities"))
+    images: Any = tensors.get("images")
+    labels: Any = tensors.get("labels")
+    probabilities: Any = tensors.get("probabilities")
+    sound = _is(images, np.uint8, 4) and images.shape[1] in (1, 3) and _is(labels, np.int64, 1)
+    if not sound or len(labels) != len(images) or (labels < 0).any():
+        return None
+    if probabilities is not None and not (_is(probabilities, np.float32, 2) and len(probabilities) == len(images)):
+        return None
+    return Gallery(images, labels, probabilities)
+
+
+def _is(array: Any, kind: type[np.generic], axes: int) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype == kind and array.ndim == axes
 
 
 def class_name(classes: tuple[str, ...], label: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import plotly.graph_objects as go
 
@@ -55,7 +56,7 @@ def probability_figure(epochs: Sequence[float], values: Sequence[float], name: s
             "margin": {"l": 60, "r": 12, "t": 30, "b": 40},
             "xaxis": {**_AXIS, "title": {"text": "epochs", "standoff": 6, "font_size": 13}},
             "yaxis": {**_AXIS, "range": [0, 101], "ticksuffix": " %"},
-            "annotations": [_title(f"How sure it was of {name}", 1.0)],
+            "annotations": [_title(f"How sure it was of {escape(name)}", 1.0)],
         }
     )
     figure.add_scatter(

@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from lenet_core.errors import LenetError
-from ui import cache, links, markup, state
+from ui import cache, links, markup, sign_in, state
 from ui.components.learner_cookie import learner_cookie
 
 
@@ -71,13 +71,15 @@ def begin(key: str) -> None:
         layout="wide",
         initial_sidebar_state="collapsed",
     )
-    links.come_back_to(key)
     st.html(_STYLE)
+    sign_in.ask()
+    links.come_back_to(key)
     with st.container(horizontal=True, key="menu"):
         for other in filter(lambda one: one.in_menu, ROOMS.values()):
             st.page_link(other.page, label=other.name, icon=other.icon)
         if key != "exercises" and state.has_left("exercises"):
             st.page_link(ROOMS["exercises"].page, label="Back to the exercise", icon=ROOMS["exercises"].icon)
+        sign_in.sign_out()
         learner_cookie(state.learner())  # takes no room here
     with suppress(LenetError):  # the cluster is away: the Train page says so
         cache.engine()  # whichever page is opened first, unfinished trainings go on

@@ -37,6 +37,8 @@ def inside() -> None:
     elif status not in ACTIVE and run.file("model").exists():
         _downloads(run)
     if status == "waiting" or not run.checkpoints():
+        if given_up := run.given_up:
+            st.caption(f"What it looked like inside is no longer kept: {given_up} were given up to make room.")
         return
     st.subheader("Inside the network", anchor=False)
     live = status in ("starting", "running")
@@ -111,7 +113,9 @@ def _chosen_image(run: Run, network: Checkpoint) -> tuple[NDArray[np.uint8], str
     names = {class_name(network.classes, label): index for label, index in first.items()}
     drawing = digit_of(state.last_drawing())
     options = [*names, *([_DRAWING] if drawing is not None else [])]
-    name = st.pills("Image", options, default=options[0], required=True, key=f"image.{run.name}")
+    name = st.pills(
+        "Image", options, default=options[0], required=True, key=f"image.{run.name}", format_func=markup.literal
+    )  # fmt: skip
     if name == _DRAWING and drawing is not None:
         return drawing.image, _DRAWING
     name = name if name in names else options[0]

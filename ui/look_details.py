@@ -10,6 +10,7 @@ import streamlit as st
 from lenet_core import measures
 from lenet_core.data_sets import DIGITS, FASHION
 from lenet_core.inputs import DRAWING, NOISES, UPLOAD, Input
+from lenet_core.library import file_words
 from ui import links, looking, markup, markup_novelty, markup_numbers
 from ui.attributions import where_it_looks
 from ui.looking import Look
@@ -142,8 +143,8 @@ def _downloads(seen: list[Look], shared: str) -> None:
         st.popover("Download", icon=":material/download:"),
     ):
         for number, one in enumerate(seen):
-            name = one.network.key.replace("/", "-")
-            of = f" of {one.network.title}" if len(seen) > 1 else ""
+            name = file_words(one.network.key, "network")
+            of = f" of {markup.literal(one.network.title)}" if len(seen) > 1 else ""
             st.download_button(
                 f"Picture sheet{of} (PNG)", partial(_sheet, one, shared), f"{name}-maps.png", "image/png",
                 key=f"sheet.{number}", on_click="ignore", icon=":material/image:",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -91,6 +92,16 @@ def says_so(title: str, colour: str, text: str) -> str:
 def plain(text: str) -> str:
     """A text that may come from a file's name, as it is."""
     return f"<span>{escape(text)}</span>"
+
+
+def literal(text: str) -> str:
+    """A text that may come from anywhere, in Markdown that shows it as it is, on one line: for labels and toasts.
+
+    Streamlit looks for icons, `:material/home:`, `:smile:`, for addresses, `www.` and `@`, and for arrows, `->`, when
+    the backslashes are gone: a word joiner, which nobody sees, ends what these could be.
+    """
+    line = re.sub(r"[:@]|www(?=\.)|[-<>=](?=[-<>=])", "\\g<0>\u2060", " ".join(text.split()), flags=re.IGNORECASE)
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 
 def top(answer_html: str, bars_html: str, picture: str) -> str:

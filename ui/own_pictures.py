@@ -14,7 +14,7 @@ from PIL import Image
 from lenet_core.errors import ImageError, StorageError
 from lenet_core.files import write_atomically
 from lenet_core.inputs import UPLOAD, Input
-from lenet_core.library import data_dir, pictures_dir
+from lenet_core.library import data_dir, file_words, pictures_dir, stays
 from lenet_core.preprocess import read_image, read_picture, to_digit
 from ui import state
 
@@ -38,7 +38,7 @@ def keep(name: str, data: bytes, as_digit: bool) -> tuple[Input, str]:
     written = io.BytesIO()
     Image.fromarray(pixels).save(written, "PNG")
     key = hashlib.sha256(written.getvalue()).hexdigest()[:16]
-    words = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "picture"
+    words = file_words(Path(name).stem, "picture")
     folder = pictures_dir(state.learner())
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def find(one: Input) -> tuple[str, NDArray[np.uint8]]:
     """
     own = pictures_dir(state.learner()).glob(f"{one.key}-*.png")  # under the name that they gave it
     for path in (*own, *(data_dir() / "pictures").glob(f"*/{one.key}-*.png")):
-        if _NAME.fullmatch(path.name):
+        if _NAME.fullmatch(path.name) and stays(path):
             with path.open("rb") as file:
                 return path.stem[17:], np.asarray(read_image(file))
     raise ImageError("A picture that this link names is kept here no longer; upload it again.")

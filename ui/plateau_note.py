@@ -10,7 +10,7 @@ from lenet_core.knobs import KNOBS, settings
 from lenet_core.plateau import Explanation, explain
 from lenet_core.recipes import RECIPES, Recipe
 from lenet_core.runs import Plan
-from ui import cache, links, markup_plateau, state
+from ui import cache, links, markup, markup_plateau, state
 
 
 def explain_plateau(plan: Plan, history: History) -> None:
@@ -36,7 +36,7 @@ def _train(plan: Plan, recipe: Recipe) -> None:
     try:
         runs = cache.engine().submit([Plan(recipe, base=plan.base, device=plan.device, learner=state.learner())])
     except (LenetError, ValueError) as error:
-        st.toast(str(error), icon=":material/error:", duration="long")
+        st.toast(markup.literal(str(error)), icon=":material/error:", duration="long")
         return
     links.remember("run", runs[0].name)
     links.remember("sweep", "")

@@ -8,9 +8,10 @@ from typing import Any
 import streamlit as st
 
 from lenet_core.knobs import KNOBS, settings
+from lenet_core.retention import given_up_runs
 from lenet_core.runs import Run
 from lenet_core.sweeps import MAX_RUNS
-from ui import links, markup_training
+from ui import links, markup_training, state
 from ui.networks import own_colour
 from ui.shown import ACTIVE, MOST_LISTED, own_runs, run_title, shown_run
 
@@ -42,17 +43,22 @@ def _list_runs() -> None:
             ):
                 links.remember("run", run.name)
                 st.rerun()  # the whole page
-            facts = _facts(last, run.name)
+            facts = _facts(last, run)
             st.html(markup_training.run_row(run_title(plan), status, facts, own_colour(run.name)))
     if len(runs) == MOST_LISTED:
         st.caption(f"The newest {MOST_LISTED}; python -m lenet_core runs lists all.")
+    if gone := len(given_up_runs(state.learner())):
+        older = "One older run was" if gone == 1 else f"{gone} older runs were"
+        st.caption(f"{older} given up to make room for newer ones.")
 
 
-def _facts(last: dict[str, Any], name: str) -> str:
+def _facts(last: dict[str, Any], run: Run) -> str:
     facts = [f"test {last['test']:.2%}"] if "test" in last else []
     if "message" in last:
         facts.append(str(last["message"])[:120])
-    return " · ".join([*facts, name])
+    if given_up := run.given_up:
+        facts.append(f"given up to make room: {given_up}")
+    return " · ".join([*facts, run.name])
 
 
 def _sweep_table(runs: list[Run]) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from pathlib import Path
 
 from lenet_core.errors import LenetError
 from lenet_core.history import History
-from lenet_core.library import learner_of, runs_dir
+from lenet_core.library import learner_of, run_folder
 from lenet_core.recipes import RECIPES
 from lenet_core.runs import Plan, Run, all_runs
 from lenet_core.sweeps import title
@@ -36,7 +35,8 @@ def is_sound(run: Run) -> bool:
 def shown_run() -> Run | None:
     """The run that the address names, or that was watched before a page turn, or the visitor's newest."""
     name = links.asked("run") or state.last_watched()
-    if re.fullmatch(r"[\w-]+", name) and is_sound(run := Run(runs_dir() / name)):
+    folder = run_folder(name)
+    if folder is not None and is_sound(run := Run(folder)):
         state.keep_watched(name)
         return run
     return next(iter(own_runs(1)), None)

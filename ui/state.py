@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -179,8 +180,11 @@ def last_drawing() -> Strokes:
 
 def learner() -> str:
     """Who is learning: their sign-in where the server asks for one, else what their browser keeps, else new."""
-    if st.user.get("is_logged_in") and st.user.get("email"):
-        return str(st.user["email"])[:200]
+    if st.user.get("is_logged_in"):
+        # Some providers give no address; what they call their own user is as lasting.
+        who = str(st.user.get("email") or f"{st.user.get('iss')} {st.user.get('sub')}")
+        short = len(who) <= 200  # the most that a plan can bear
+        return who if short else hashlib.sha256(who.encode(errors="surrogatepass")).hexdigest()
     if "learner" not in st.session_state:
         kept = str(st.context.cookies.get(LEARNER_COOKIE, ""))
         known = 16 <= len(kept) <= 64 and kept.isascii() and kept.isalnum()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from pathlib import Path
 
 import streamlit as st
 
 from lenet_core.errors import CheckpointError, LenetError, StorageError
 from lenet_core.files import write_atomically
-from lenet_core.library import SUFFIX, uploads_dir
+from lenet_core.library import SUFFIX, file_words, uploads_dir
 from ui import links, markup, state
 from ui.networks import own_key
 
@@ -49,7 +48,7 @@ def _keep(name: str, data: bytes) -> Path:
     from lenet_core.checkpoint import load_checkpoint
 
     folder = uploads_dir(state.learner())
-    words = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(name).stem).strip("-")[:40] or "network"
+    words = file_words(Path(name).stem, "network")
     path = folder / f"{words}-{hashlib.sha256(data).hexdigest()[:8]}{SUFFIX}"
     if path.exists():
         return path
@@ -66,7 +65,7 @@ def _keep(name: str, data: bytes) -> Path:
         load_checkpoint(unproven)
         unproven.rename(path)
     except CheckpointError as error:
-        raise CheckpointError(str(error).replace(unproven.name, name[:80])) from error
+        raise CheckpointError(str(error).replace(unproven.name, " ".join(name.split())[:80])) from error
     finally:
         unproven.unlink(missing_ok=True)
     return path

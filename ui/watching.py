@@ -162,7 +162,7 @@ def _ask(run: Run, request: str) -> None:
         else:
             run.ask(request)
     except LenetError as error:
-        st.toast(str(error), icon=":material/error:", duration="long")
+        st.toast(markup.literal(str(error)), icon=":material/error:", duration="long")
 
 
 def _take_settings(plan: Plan) -> None:

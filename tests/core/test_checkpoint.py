@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
-import random
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +19,9 @@ from lenet_core.architecture import Architecture
 from lenet_core.checkpoint import (
     MAX_FILE_BYTES,
     MAX_HEADER_BYTES,
+    MAX_TENSORS,
     Checkpoint,
+    _shapes,
     load_checkpoint,
     read_description,
     save_checkpoint,
@@ -32,7 +32,7 @@ from lenet_core.evaluate import evaluate
 from lenet_core.files import write_atomically
 from lenet_core.layers import build
 from lenet_core.library import DEFAULT, bundled_checkpoints
-from lenet_core.presets import preset
+from lenet_core.presets import PRESETS, preset
 
 LENETS = ("lenet-d2l", "lenet5-tanh", "lenet5-1998", "lenet-modern")
 TINY = preset("lenet-modern").replace(name="tiny", channels=(2, 3), dense=(8,))
@@ -148,40 +148,19 @@ def test_a_checkpoint_without_notes_on_its_training_is_sound(tmp_path: Path, who
     assert load_checkpoint(tmp_path).training == {}
 
 
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_file_names_the_weights_that_the_network_has(name: str) -> None:
+    arch = preset(name)
+    told = {f"{layer.name}.{kind}": shape for layer in arch.layers for kind, shape in _shapes(layer).items()}
+    assert told == {name: tuple(weight.shape) for name, weight in build(arch).state_dict().items()}
+
+
 # --- what is unsound ---------------------------------------------------------------------------
-
-
-def test_a_truncated_file_is_refused(tmp_path: Path, whole: bytes) -> None:
-    start = 8 + header_length(whole)
-    lengths = {*range(20), *range(20, start, 23), *range(start - 3, start + 3), *range(start, len(whole), 199)}
-    for length in sorted(lengths | {len(whole) - 1}):
-        refusal(whole[:length], tmp_path)
+# (files changed at random, cut anywhere, that ask for much or run code: tests/trust)
 
 
 def test_a_file_with_more_at_its_end_is_refused(tmp_path: Path, whole: bytes) -> None:
     refusal(whole + b"x", tmp_path)
-
-
-def test_flipped_bytes_are_refused_or_do_no_harm(tmp_path: Path, whole: bytes) -> None:
-    random_ = random.Random(6)
-    path = tmp_path / "flipped.safetensors"
-    start, loaded, messages = 8 + header_length(whole), 0, []
-    for turn in range(800):
-        flipped = bytearray(whole)
-        for _ in range(random_.choice((1, 1, 3))):
-            place = random_.randrange(start if turn % 4 else len(whole))
-            flipped[place] ^= random_.randrange(1, 256)
-        path.write_bytes(flipped)
-        try:
-            checkpoint = load_checkpoint(path)
-        except CheckpointError as error:
-            messages.append(str(error))
-        else:
-            loaded += 1
-            assert checkpoint.net(torch.zeros(1, *checkpoint.architecture.input_shape)).shape[1] >= 2
-    assert loaded > 50
-    assert len(messages) > 300
-    assert [message for message in messages if path.name not in message or len(message.splitlines()) != 1] == []
 
 
 @pytest.mark.parametrize("length", [0, 1, MAX_HEADER_BYTES + 1, 2**31, 2**63 - 1, 2**63, 2**64 - 1])
@@ -212,19 +191,22 @@ def test_a_header_that_is_nested_without_end_is_refused(tmp_path: Path, whole: b
     refusal(struct.pack("<Q", len(text)) + text + whole, tmp_path)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int32, torch.bool])
-def test_weights_of_another_type_are_refused(dtype: torch.dtype, tmp_path: Path, whole: bytes) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "name"),
+    [(torch.float64, "F64"), (torch.float16, "F16"), (torch.bfloat16, "BF16"), (torch.int32, "I32"),
+     (torch.bool, "BOOL")],
+)  # fmt: skip
+def test_weights_of_another_type_are_refused(dtype: torch.dtype, name: str, tmp_path: Path, whole: bytes) -> None:
     message = refusal(with_tensor(whole, "output.bias", lambda tensor: tensor.to(dtype)), tmp_path)
     assert "output.bias" in message
-    assert str(dtype) in message
+    assert f"'{name}'" in message
 
 
 @pytest.mark.parametrize("shape", [(9,), (11,), (1, 10), (10, 1), (0,), ()])
 def test_weights_of_another_shape_are_refused(shape: tuple[int, ...], tmp_path: Path, whole: bytes) -> None:
     message = refusal(with_tensor(whole, "output.bias", lambda _: torch.zeros(shape)), tmp_path)
     assert "output.bias" in message
-    assert str(tuple(shape)) in message
-    assert "(10,)" in message
+    assert f"{list(shape)}, not 'F32' [10]" in message
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
@@ -255,24 +237,6 @@ def test_safetensors_of_others_are_refused_with_a_next_step(tmp_path: Path) -> N
     for data in (write_tensors(weights), write_tensors(weights, {"format": "pt"})):
         refusal(data, tmp_path)
     assert "python -m lenet_core train" in refusal(write_tensors(weights), tmp_path)
-
-
-class _Trap:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.path),)
-
-
-def test_a_pickle_is_refused_and_never_opened(tmp_path: Path) -> None:
-    trap = tmp_path / "sprung"
-    refusal(pickle.dumps(_Trap(trap)), tmp_path)
-    torch.save({"model": _Trap(trap)}, tmp_path / "model.pt")
-    refusal((tmp_path / "model.pt").read_bytes(), tmp_path)
-    assert not trap.exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"a text\n" * 100, bytes(1_000), b"\x89PNG\r\n\x1a\n" + bytes(50)])
@@ -321,6 +285,31 @@ def test_an_unsound_architecture_is_refused(changes: dict[str, Any], tmp_path: P
 )
 def test_unsound_notes_are_refused(changes: dict[str, Any], tmp_path: Path, whole: bytes) -> None:
     refusal(rewritten(whole, {**description_of(whole), **changes}), tmp_path)
+
+
+def test_the_deepest_network_has_no_more_weights_than_a_file_may_name(tmp_path: Path) -> None:
+    arch = TINY.replace(pooling="subsampling", dense=(3,) * 16, channels=(1,) * 16, kernel_size=1, pool=1)
+    net = build(arch, seed=0)
+    assert 90 < len(net.state_dict()) <= MAX_TENSORS
+    save_checkpoint(tmp_path / "model.safetensors", Checkpoint(arch, net, ()))
+    assert load_checkpoint(tmp_path).architecture == arch
+
+
+def test_weights_that_could_answer_with_infinity_are_refused(tmp_path: Path, whole: bytes) -> None:
+    tensors = {name: tensor * 1e9 for name, tensor in read_tensors(whole).items()}
+    assert "smaller learning rate" in refusal(rewritten(whole, tensors=tensors), tmp_path)
+
+
+def test_a_header_that_says_something_twice_is_refused(tmp_path: Path, whole: bytes) -> None:
+    length = header_length(whole)
+    header = whole[8 : 8 + length].rstrip().removesuffix(b"}") + b',"c1.bias":{}}'
+    message = refusal(struct.pack("<Q", len(header)) + header + whole[8 + length :], tmp_path)
+    assert "twice" in message
+
+
+@pytest.mark.parametrize("classes", [["a\nb"], ["\ud800"], ["\x1b[31m"], [1], {"a": 1}, "ab"], ids=ascii)
+def test_classes_that_cannot_be_printed_are_refused(classes: object, tmp_path: Path, whole: bytes) -> None:
+    refusal(rewritten(whole, {**description_of(whole), "classes": classes}), tmp_path)
 
 
 def test_names_from_a_stranger_do_not_break_the_message_into_lines(tmp_path: Path, whole: bytes) -> None:

@@ -111,6 +111,12 @@ def test_runs_are_listed_newest_first() -> None:
     assert [run.name for run in all_runs()] == [runs[index].name for index in (1, 3, 0, 2)]
 
 
+def test_a_run_elsewhere_is_deleted_without_a_trace(tmp_path: Path) -> None:
+    run = create_run(Plan(tiny()), tmp_path / "mine" / "run")
+    run.delete()
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
 def test_a_deleted_run_is_gone_for_good() -> None:
     run, other = new_run(), new_run()
     run.append(METRICS)

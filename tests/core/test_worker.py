@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-import random
 import resource
 import signal
 import subprocess
@@ -324,28 +323,6 @@ def test_whoever_changes_their_mind_while_it_stops_goes_on(monkeypatch: pytest.M
     assert work(run, listener=asks(run, "stop", 30)) == "finished"
     assert changes == ["run"]
     assert "stopped" not in kinds(run)
-
-
-def test_killed_at_any_moment_and_resumed_is_bit_by_bit_the_same(whole: Watched) -> None:
-    run = new_run(**LONGER)
-    dice = random.Random()
-    for _ in range(3):
-        begun = len(all_of(run, "started"))
-        process = start_worker(run)
-        until(lambda begun=begun: len(all_of(run, "started")) > begun or run.status == "finished", "a start")
-        time.sleep(dice.uniform(0, 0.5))
-        process.kill()
-        process.communicate()
-        assert run.status in ("waiting", "finished")
-        for path in (*run.checkpoints().values(), *(p for p in [run.file("model")] if p.exists())):
-            assert load_checkpoint(path)
-    assert work(run) == "finished"
-    assert same_state(run, whole.run)
-    assert_sound(run)
-    step = 0
-    for event in all_of(run, "started"):
-        assert step <= event["step"]  # no start goes back behind the one before
-        step = event["step"]
 
 
 def test_a_half_written_file_is_cleared_away() -> None:

@@ -1,0 +1,322 @@
+"""Promise 11: names never leave the data folder, and never become markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from streamlit.testing.v1 import AppTest
+
+from lenet_core.library import bundled_checkpoints
+from lenet_core.recipes import recipe_named
+from lenet_core.runs import Plan, Run, create_run
+from tests.conftest import CHROMIUM_FLAGS, ROOT, chromium_path, missing, serve
+from tests.trust.conftest import Trust
+from tests.trust.doors import PARAMETERS
+from tests.trust.names import MARK, MARKUP, UNICODE, WINDOWS, sendable
+
+PAGES = ["app.py", *(f"pages/{path.name}" for path in sorted(ROOT.glob("pages/[!_]*.py")))]
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Everything under a folder but the data folder: mode, time and content."""
+    found = {}
+    for path in folder.rglob("*"):
+        if folder / "a" / "data" not in (path, *path.parents):
+            at = path.lstat()
+            found[str(path)] = (at.st_mode, at.st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+def test_no_name_leads_out_of_the_data_folder(tmp_path: Path, trust: Trust) -> None:
+    """Each name goes through every door in a process whose every opened file is seen."""
+    (tmp_path / "a").mkdir()
+    command = [sys.executable, "-m", "tests.trust.doors", str(tmp_path / "a" / "data")]
+    done = subprocess.run(
+        [*command, str(trust.count(50, 10_000)), "11"], cwd=ROOT, capture_output=True, text=True, timeout=7200
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["failed"] == []
+    assert said["outside"] == []
+    assert said["wrong"] == []
+    assert said["touched"] > 10 * said["names"]  # the watch was awake
+    beside = {str(Path(path).relative_to(tmp_path)).split("/")[0] for path in snapshot(tmp_path)}
+    assert beside == {"a", "evil"}
+    assert {path.name for path in (tmp_path / "evil").iterdir()} == {
+        "recipe.json", "checkpoints", "model.safetensors", "picture.png",
+    }  # fmt: skip
+    trust.say(f"{said['names']:,} names, {said['touched']:,} files touched, 0 outside the data folder")
+
+
+def test_deleting_a_run_that_links_elsewhere_deletes_nothing_there(tmp_path: Path, own_data_folder: Path) -> None:
+    elsewhere = create_run(Plan(recipe_named("lenet-modern")), tmp_path / "elsewhere").folder
+    mine = create_run(Plan(recipe_named("lenet-modern")))
+    (mine.folder / "checkpoints" / "link").symlink_to(elsewhere)
+    link = mine.folder.parent / "link"
+    link.symlink_to(elsewhere)
+    before = snapshot(tmp_path)
+    Run(link).delete()
+    mine.delete()
+    after = snapshot(tmp_path)
+    assert {path: at for path, at in before.items() if path.startswith(str(elsewhere))} == {
+        path: at for path, at in after.items() if path.startswith(str(elsewhere))
+    }
+    assert not mine.folder.exists()
+
+
+# ---------------------------------------------------------------- markup, as the pages send it
+
+
+class Tags(HTMLParser):
+    """Finds where the mark stands in HTML: only in text, or in attributes that are read as text."""
+
+    TEXT = ("alt", "aria-label", "title", "data-strokes", "aria-description")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wrong: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        for name, value in attributes:
+            if name not in self.TEXT and MARK in name + (value or ""):
+                self.wrong.append(f"<{tag} {name}={value!r}>")
+            if name.startswith("on") or (name in ("src", "href") and not (value or "").startswith("data:")):
+                self.wrong.append(f"<{tag} {name}={value!r}>")
+        if MARK in tag or tag in ("script", "iframe", "object", "embed", "link", "base", "form"):
+            self.wrong.append(f"<{tag}>")
+
+    def handle_comment(self, data: str) -> None:
+        self.wrong.append(f"<!--{data}-->")
+
+
+def markdown_of(proto: Any) -> list[str]:
+    """The texts of an element that Streamlit reads as Markdown."""
+    kind = type(proto).__name__
+    if kind in ("Html", "BidiComponent", "Code", "ArrowData", "Dataframe", "Arrow"):
+        return []
+    texts = [str(getattr(proto, name)) for name in ("label", "help", "body", "text") if hasattr(proto, name)]
+    if kind == "ButtonGroup":
+        texts += [str(option.content) for option in proto.options]
+    return texts
+
+
+def read_page(app: AppTest) -> tuple[list[str], int]:
+    """Where a name has become markup on a page, and how often a name stands on it at all."""
+    assert not app.exception
+    wrong, seen = [], 0
+    for node in app._tree:
+        proto = getattr(node, "proto", None)
+        if proto is None:
+            continue
+        if type(proto).__name__ == "Html":
+            tags = Tags()
+            tags.feed(str(proto.body))
+            wrong += tags.wrong
+            seen += str(proto.body).count(MARK)
+        for text in markdown_of(proto):
+            if MARK in text:
+                seen += 1
+                bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", text.replace("\u2060", ""))  # what is left is plain
+                if re.search(r"[*_`\[\]<>$~]|:\w|www\.|^#", bare):
+                    wrong.append(f"{type(proto).__name__}: {text}")
+    return wrong, seen
+
+
+def hostile_network(path: Path, name: str) -> None:
+    """A sound network whose every name is that."""
+    original = bundled_checkpoints()["lenet-modern"]
+    with safe_open(original, "pt") as file:
+        told = file.metadata()
+    description = json.loads(told["description"])
+    description["classes"] = [f"{name[:37]}{number}" for number in range(10)]
+    plain = name if name.isprintable() else "evil"
+    description["architecture"]["name"] = plain[:80]
+    description["training"] = {name: name, "data": name, "recipe": name}
+    save_file(load_file(original), path, {**told, "description": json.dumps(description)})
+
+
+def hostile_run(name: str, folder: Path, learner: str = "") -> Run:
+    """A finished run that says the name wherever a run says anything."""
+    recipe = recipe_named("lenet-modern")
+    changed = {**json.loads(json.dumps(recipe.to_dict())), "name": name[:80]}
+    run = create_run(Plan(type(recipe).from_dict(changed), base="lenet-modern", learner=learner, sweep="s"), folder)
+    counts = [[10 * (row == column) for column in range(10)] for row in range(10)]
+    for event in (
+        {
+            "kind": "started", "step": 0, "total_steps": 2, "steps_per_epoch": 2, "epochs": 1, "device": name,
+            "images": 100, "held_out": 10, "data": name, "classes": [f"{name}{number}" for number in range(10)],
+        },
+        {
+            "kind": "metrics", "step": 2, "epoch": 0, "first": 1, "stride": 1, "losses": [2.0, 1.0],
+            "accuracy": 0.6, "images_per_second": 900.0, "learning_rate": 0.001,
+        },
+        {
+            "kind": "epoch", "step": 2, "epoch": 1, "loss": 1.5, "accuracy": 0.6, "validation": 0.7, "seconds": 2.5,
+            "confusion": counts,
+        },
+        {"kind": "failed", "step": 2, "message": f"It failed: {name}"},
+    ):  # fmt: skip
+        run.append(event)
+    hostile_network(run.file("model"), name)
+    hostile_network(run.checkpoint_path(1), name)
+    save_file(
+        {"images": torch.zeros(10, 1, 28, 28, dtype=torch.uint8), "labels": torch.arange(10)}, run.file("examples")
+    )
+    return run
+
+
+def on_disk(data: Path, name: str) -> str:
+    """A run in a folder of that name, or nearly, as somebody may give it by hand; the folder's name."""
+    made = sendable(name).replace("/", "\u2044").replace("\0", "")[:60]
+    hostile_run(sendable(name), data / "runs" / made)
+    return made
+
+
+def links_to(made: str, name: str) -> list[dict[str, str]]:
+    """None, to what there is under that name, and one that says the name wherever a link can say anything."""
+    own = f"own/{made}"
+    there = {"run": made, "runs": made, "net": own, "beside": own}
+    return [{}, there, dict.fromkeys(PARAMETERS, name)]
+
+
+def test_no_page_makes_markup_of_a_name(own_data_folder: Path, trust: Trust) -> None:
+    """Names of runs, networks, classes, data and devices, and every word of a link."""
+    names = [*MARKUP, *UNICODE, *WINDOWS]
+    names = names[:: len(names) // trust.count(2, len(names))][: trust.count(2, len(names))]
+    seen, looks = dict.fromkeys(PAGES, 0), 0
+    for name in map(sendable, names):
+        made = on_disk(own_data_folder, name)
+        for page in PAGES:
+            for link in links_to(made, name):
+                app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+                app.switch_page(page)
+                app.session_state["view"] = "Feature maps"  # where the classes' names are labels
+                for parameter, value in link.items():
+                    app.query_params[parameter] = value
+                wrong, found = read_page(app.run())
+                assert wrong == [], (page, name, link)
+                seen[page], looks = seen[page] + found, looks + 1
+        Run(own_data_folder / "runs" / made).delete()
+    for page in ("train", "compare"):
+        assert seen[f"pages/{page}.py"] > len(names)  # the names did stand there
+    trust.say(f"{len(names)} names on {looks} pages, {sum(seen.values()):,} times shown, 0 times as markup")
+
+
+# ---------------------------------------------------------------- in a real browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    path = chromium_path()
+    if path is None:
+        missing("no Chromium found: install it, or name one in the variable CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose requests to other machines are refused and noted in `page.gone`."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.gone = []  # type: ignore[attr-defined]
+    page.on("request", lambda asked: _note(page, asked.url))
+    yield page
+    context.close()
+
+
+def _note(page: Page, url: str) -> None:
+    if "evil.example" in url or url.startswith("javascript:"):
+        page.gone.append(url)  # type: ignore[attr-defined]
+
+
+FOUND = """() => [
+    ...[...document.querySelectorAll('*')].filter(one => one.localName.includes('evil')
+        || [...one.attributes].some(at => at.name.startsWith('on') || at.name.includes('evil')
+            || (['href', 'src', 'style', 'xlink:href'].includes(at.name) && at.value.includes('evil')))
+        || (one.localName === 'script' && one.textContent.includes('hit'))),
+    ...[...document.querySelectorAll('strong, em, code, del, a, h2, h3, .katex, table')].filter(
+        one => one.textContent.trim().startsWith('evil') || one.textContent.trim() === 'b'),
+].map(one => one.outerHTML.slice(0, 300))"""
+
+_TAGS = "strong, em, code, del, a, img, .katex, table, ul, ol, li, h1, blockquote, [data-testid=stIconMaterial]"
+PROOF = """
+import streamlit as st
+from tests.trust.names import MARKUP
+from ui.markup import literal
+for number, name in enumerate(MARKUP):
+    with st.container(key=f"name{number}"):
+        st.caption(literal(name))
+        st.button(literal(name), key=f"button{number}")
+        st.pills("x", [name], format_func=literal, key=f"pills{number}", label_visibility="collapsed")
+        st.selectbox("x", [name], key=f"box{number}", label_visibility="collapsed")
+st.toast(literal("**evil** ![x](//evil.example/toast.png) :material/home: <b>evil</b>"), duration="infinite")
+"""
+
+
+def test_a_literal_text_is_shown_as_it_is(tmp_path: Path, page: Page) -> None:
+    """What Streamlit reads as Markdown: captions, labels of buttons and pills, toasts; and a box, which it does not."""
+    (tmp_path / "proof.py").write_text(PROOF)
+    process, url = serve(tmp_path / "data", tmp_path / "log", str(tmp_path / "proof.py"))
+    try:
+        page.goto(url)
+        toast = page.get_by_test_id("stToast")
+        expect(toast).to_contain_text("**evil** ![x](//evil.example/toast.png) :", timeout=20_000)
+        for number, name in enumerate(MARKUP):
+            place = page.locator(f".st-key-name{number}")
+            wanted = " ".join(name.split())
+            for shown in (place.get_by_test_id("stCaptionContainer"), *place.get_by_role("button").all()[:1]):
+                assert " ".join(shown.inner_text().replace("\u2060", "").split()) == wanted
+            assert place.locator(_TAGS).count() == 0
+        assert page.evaluate(FOUND) == []
+        assert page.evaluate("window.hit") is None
+        assert page.gone == []  # type: ignore[attr-defined]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_nothing_of_a_name_runs_or_is_fetched(tmp_path: Path, page: Page, trust: Trust) -> None:
+    """Runs, networks and uploads with the worst names, and a cookie that is none, in a real browser."""
+    names = MARKUP[:: len(MARKUP) // trust.count(2, 12)][: trust.count(2, 12)]
+    process, url = serve(tmp_path / "data", tmp_path / "log")
+    try:
+        page.context.add_cookies([{"name": "lenet_learner", "value": "../../../../evil", "url": url}])
+        for name in [on_disk(tmp_path / "data", name) for name in names]:
+            query = [f"net=own/{name}", f"net=own/{name}&beside=own/{name}", f"run={name}&sweep={name}", f"runs={name}"]
+            for room, asked in zip(("draw", "feature_maps", "train", "compare"), query, strict=True):
+                address = "&".join(f"{key}={quote(value)}" for key, value in parse_qsl(asked, keep_blank_values=True))
+                page.goto(f"{url}/{room}?{address}")
+                expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=30_000)
+                page.wait_for_timeout(1000)
+                assert page.evaluate(FOUND) == [], (room, name)
+            page.goto(f"{url}/train")
+            page.get_by_text("Bring back a network of your own").click()
+            files = [{"name": f"{name}.safetensors", "mimeType": "", "buffer": b"x"}]
+            page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(files)
+            expect(page.locator(".lp-warning").last).to_contain_text("safetensors")
+            assert page.evaluate(FOUND) == [], name
+        assert page.evaluate("window.hit") is None
+        assert page.gone == []  # type: ignore[attr-defined]
+        assert {path.name for path in tmp_path.iterdir()} == {"data", "log"}
+        assert "Traceback" not in (tmp_path / "log").read_text()
+    finally:
+        process.terminate()
+        process.wait(10)
+    trust.say(f"{len(names)} names on 5 pages of Chromium: nothing run, nothing fetched")
