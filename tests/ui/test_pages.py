@@ -50,7 +50,7 @@ def test_a_drawing_in_the_link_is_answered(digit: str) -> None:
 def test_an_empty_canvas_asks_for_a_digit_and_guesses_nothing() -> None:
     page = shown(draw())
     assert "Draw a digit" in page
-    assert 'data-testid="answer"' not in page
+    assert 'data-testid="answer-by-server"' not in page
 
 
 def test_all_bundled_networks_answer() -> None:
