@@ -18,6 +18,7 @@ from lenet_core.checkpoint import Checkpoint
 from lenet_core.layout import Layer
 
 MAX_WEIGHTS = 1_000_000  # 4 MB on their way to the browser
+MAX_CLASSES = 1_000  # each is a bar that moves with the pen
 MAX_WORK = 30_000_000  # multiply-adds for one drawing, 10 to 20 ms where lenet-modern takes 0.3
 _AT_ONCE = 4  # evaluator.js multiplies a window with the weights of so many maps together
 _SQUASH = 30  # multiply-adds that take as long as one tanh
@@ -79,6 +80,7 @@ def too_large(arch: Architecture) -> str:
     """Why the browser does not run a network of this kind while the pen moves, in a sentence; empty where it does."""
     for what, value, limit in (
         ("weights", sum(map(_weights, arch.layers)), MAX_WEIGHTS),
+        ("classes", arch.num_classes, MAX_CLASSES),
         ("multiply-adds for a drawing", prod(arch.input_shape) + sum(map(_work, arch.layers)), MAX_WORK),
     ):
         if value > limit:

@@ -97,10 +97,15 @@ def _choose_beside(lead: Network, known: list[Network]) -> Network | None:
     """The network in the box, which puts its choice into the address before the page is made anew."""
     others, chosen = _others(lead, known), beside(lead, known)
     titles = {_NONE: "No other"} | {network.key: f"{network.title} ({network.character})" for network in others}
+    wanted = chosen.key if chosen else _NONE
+    # A new box begins as the address says; one that is there follows it: Back changed it, or another network leads.
+    follows = state.widget(_BOX) not in (None, wanted)
+    if follows:
+        state.set_widget(_BOX, wanted)
     st.selectbox(
         "Beside it",
         list(titles),
-        index=list(titles).index(chosen.key if chosen else _NONE),
+        index=0 if follows else list(titles).index(wanted),
         format_func=lambda key: titles[key],
         key=_BOX,
         on_change=lambda: links.remember(_BESIDE, state.widget(_BOX), _usual(lead, others)),

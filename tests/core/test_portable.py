@@ -13,7 +13,7 @@ from lenet_core.checkpoint import Checkpoint, load_checkpoint
 from lenet_core.layers import build
 from lenet_core.layout import Conv
 from lenet_core.library import bundled_checkpoints
-from lenet_core.portable import MAX_WEIGHTS, MAX_WORK, to_portable, too_large
+from lenet_core.portable import MAX_CLASSES, MAX_WEIGHTS, MAX_WORK, to_portable, too_large
 from lenet_core.presets import PRESETS, preset
 
 LENETS = [name for name in PRESETS if name.startswith("lenet")]
@@ -93,6 +93,7 @@ def test_lenets_and_what_one_makes_of_them_run_in_the_browser(arch: Architecture
     [
         (preset("alexnet-cifar"), "35,855,178 weights", MAX_WEIGHTS),
         (preset("alexnet-2012"), "60,965,224 weights", MAX_WEIGHTS),
+        (MODERN.replace(channels=(1,), dense=(), num_classes=2_000), "2,000 classes", MAX_CLASSES),
         # Few weights, and much to do: by a convolution, a pooling, an activation, the picture itself, a margin.
         (MODERN.replace(channels=(96, 96), padding=2, dense=()), "multiply-adds", MAX_WORK),
         (Architecture("pools", (1, 512, 512), (Conv(1, 1, pool=250, pool_stride=1),), ()), "multiply-adds", MAX_WORK),

@@ -240,6 +240,23 @@ def test_without_the_lens_the_servers_pictures_stand_there(inspector: InspectorP
     expect(inspector.figure("Fed")).not_to_be_visible()
 
 
+def test_where_the_pictures_fail_the_answer_stays(inspector: InspectorPage) -> None:
+    page = inspector.open(FOUR).painted().page
+    page.set_viewport_size({"width": 1366, "height": 2400})  # canvas and pictures both in view
+    page.evaluate("""() => {
+      const { toggle } = DOMTokenList.prototype;
+      DOMTokenList.prototype.toggle = function (name, ...rest) {
+        if (name === "steps-empty") throw new Error("no pictures");
+        return toggle.call(this, name, ...rest);
+      };
+    }""")
+    inspector.stroke((0.1, 0.9), (0.9, 0.9))
+    expect(page.get_by_text("This part has stopped. Reload the page")).to_be_visible()
+    expect(page.locator("body")).to_have_attribute("data-lens", "alive")
+    expect(page.get_by_test_id("answer")).to_have_attribute("data-strokes", "3")
+    expect(page.get_by_test_id("answer")).to_have_attribute("data-settled", "true")
+
+
 def test_the_browsers_part_knows_the_same_steps(page: Page) -> None:
     lens_module(page, "STEP_TITLES", "STEP_PICTURES")
     assert page.evaluate("STEP_TITLES") == {name: step.title for name, step in STEPS.items()}

@@ -183,12 +183,11 @@ def test_a_lens_that_lacks_a_network_asks_for_it(draw_page: DrawPage) -> None:
     assert draw_page.read(1) == "1"
 
 
-def save_own(server: Server, name: str, arch: Architecture) -> None:
+def save_own(server: Server, name: str, arch: Architecture, classes: str = "0123456789") -> None:
     """Puts an untrained network among the visitor's own."""
     folder = server.data / "runs" / name
     folder.mkdir(parents=True, exist_ok=True)
-    classes = tuple("0123456789")
-    save_checkpoint(folder / "model.safetensors", Checkpoint(arch, build(arch, seed=0).eval(), classes))
+    save_checkpoint(folder / "model.safetensors", Checkpoint(arch, build(arch, seed=0).eval(), tuple(classes)))
 
 
 def test_a_network_that_is_too_large_is_left_to_the_server(page: Page, server: Server) -> None:

@@ -19,8 +19,10 @@ from lenet_core.checkpoint import Checkpoint, load_checkpoint
 from lenet_core.data import fit_field
 from lenet_core.library import bundled_checkpoints
 from lenet_core.preprocess import to_digit
+from lenet_core.presets import preset
 from lenet_core.strokes import PEN, from_link, ink, to_link
 from tests.conftest import Server
+from tests.e2e.test_lens import save_own
 from ui.sample_strokes import sample_strokes
 from ui.turns import TURNS
 
@@ -280,6 +282,38 @@ def test_a_network_that_knows_no_digits_is_followed_by_its_own_answer(turns_page
     expect(turns_page.root).to_contain_text(f"has no such class: its curve follows its own, {own}.")
     assert abs(turns_page.at_slider("rotation", "other") - turns_page.chances()[1]) < 2e-3
     expect(turns_page.answers.nth(1)).not_to_have_class("broken")
+
+
+def test_a_network_without_class_names_is_not_taken_for_one_that_knows_the_lead_s(
+    turns_page: TurnsPage, server: Server
+) -> None:
+    for name, classes in (("letters", "abcdefghij"), ("unnamed", "")):
+        save_own(server, name, preset("lenet-modern"), classes)
+    turns_page.open("turned=neutral&net=own/letters&beside=own/unnamed")
+    lead, own = turns_page.said()
+    assert (lead.isalpha(), own.isdigit()) == (True, True)
+    expect(turns_page.root).to_contain_text(f"has no such class: its curve follows its own, {own}.")
+
+
+def test_ink_that_leaves_the_picture_as_the_pen_gets_thinner_breaks_nothing(turns_page: TurnsPage) -> None:
+    edge = to_link([[(SIZE, 150.0), (SIZE, 184.0)]], SIZE)
+    turns_page.open("turned=thickness:0.3&without=crop", edge)
+    picture = "canvas => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 < 3)"
+    assert not any(turns_page.root.locator("canvas").evaluate(picture))
+    turns_page.slider("thickness").press("End")
+    expect(turns_page.row("thickness").locator("output")).to_have_text("3.00\u00a0×")
+    turns_page.page.wait_for_timeout(300)
+    assert any(turns_page.root.locator("canvas").evaluate(picture))
+
+
+def test_where_it_fails_the_answer_stays(turns_page: TurnsPage) -> None:
+    page = turns_page.open().page
+    page.evaluate("() => { SVGPathElement.prototype.setAttribute = () => { throw new Error('no path'); }; }")
+    page.get_by_role("button", name="1", exact=True).click()
+    expect(page.get_by_text("This part has stopped. Reload the page")).to_be_visible()
+    expect(turns_page.root).to_have_count(0)
+    expect(page.locator("body")).to_have_attribute("data-lens", "alive")
+    expect(page.get_by_test_id("answer")).to_have_text("1")
 
 
 def test_steps_left_out_hold_here_too(turns_page: TurnsPage) -> None:

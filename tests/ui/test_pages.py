@@ -12,7 +12,7 @@ from lenet_core.library import bundled_checkpoints
 from lenet_core.presets import PRESETS, preset
 from lenet_core.strokes import to_link
 from tests.conftest import ROOT
-from tests.ui.apps import shown
+from tests.ui.apps import linked, shown
 from ui.networks import networks
 from ui.sample_strokes import sample_strokes
 
@@ -29,12 +29,6 @@ def draw(**query: str) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
-
-
-def linked(app: AppTest, name: str) -> str | None:
-    """What the page's address holds under a name."""
-    value = app.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
 
 
 def drawn(digit: str) -> str:

@@ -5,30 +5,24 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.ui.apps import shown
+from tests.ui.apps import linked, part, shown
 from ui.turns import TURNS, checked, from_link, to_link
 
 
-def section(lead: str) -> None:
+def section() -> None:
+    import streamlit as st
+
     from ui.components.live_lens import lens_code
     from ui.networks import networks, untrained
     from ui.turns import turns
 
     lens_code()
     known = [*networks(), *(network for network in untrained() if network.preset == "alexnet-cifar")]
-    turns(next(network for network in known if network.key == lead), known)
+    turns(next(network for network in known if network.key == st.query_params["net"]), known)
 
 
 def page(lead: str = "lenet-modern", **query: str) -> AppTest:
-    app = AppTest.from_function(section, default_timeout=60, kwargs={"lead": lead})
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def linked(app: AppTest, name: str) -> str | None:
-    value = app.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
+    return part(section, net=lead, **query)
 
 
 def unfolded(app: AppTest) -> bool:
@@ -91,6 +85,21 @@ def test_the_network_beside_stands_in_the_link() -> None:
     assert linked(app, "beside") == "none"
     app.selectbox("turns_beside").set_value("lenet5-1998").run()
     assert linked(app, "beside") is None  # as without a word of it
+
+
+def test_the_box_follows_when_another_network_leads_and_when_back_is_pressed() -> None:
+    app = page()
+    for lead, usual in (
+        ("lenet-d2l-fashion", "none"),
+        ("lenet5-1998", "lenet-modern"),
+        ("lenet-modern", "lenet5-1998"),
+    ):
+        app.query_params["net"] = lead
+        assert app.run().selectbox("turns_beside").value == usual
+    app.selectbox("turns_beside").set_value("lenet5-tanh").run()
+    assert linked(app, "beside") == "lenet5-tanh"
+    del app.query_params["beside"]
+    assert app.run().selectbox("turns_beside").value == "lenet5-1998"
 
 
 @pytest.mark.parametrize("named", ["lenet-modern", "nobody", "untrained/alexnet-cifar"])

@@ -22,7 +22,7 @@ from ui.pictures import DIVERGING, INK, SEQUENTIAL
 
 SCRIPTS = (
     "evaluator.js", "strokes.js", "preprocess.js", "distort.js", "pen.js", "colours.js", "lens.js", "answer.js",
-    "steps.js", "turns.js", "live_lens.js",
+    "steps.js", "curves.js", "turns.js", "live_lens.js",
 )  # fmt: skip
 STYLES = ("answer.css", "steps.css", "turns.css")
 HERE = Path(__file__).parent
@@ -127,7 +127,8 @@ def _mount(data: dict[str, Any], key: str, callbacks: dict[str, Any]) -> None:
 
     def send_again() -> None:
         wanted = _told(key, "wants")
-        state.parcels().wanted = {str(name) for name in wanted} if isinstance(wanted, list) else set()
+        if isinstance(wanted, list):
+            state.parcels().wanted.update(map(str, wanted))
 
     parcels = state.parcels()
     parcels.turn += 1

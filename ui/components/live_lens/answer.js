@@ -26,7 +26,6 @@ function makeAnswerView(root) {
   root.append(parts.top, parts.maps, parts.said);
   const view = { ...parts, root, scales: [], timer: 0 };
   return {
-    update: () => arrangeAnswer(view),
     paint: (now) => paintAnswer(view, now),
     stop: () => clearTimeout(view.timer),
   };
@@ -38,25 +37,23 @@ function emptyHint() {
   return make("span", "lens-empty", title, make("span", "", "One digit from 0 to 9, as large as you like. Or place one."));
 }
 
-// What stands still while the pen moves, made anew for another network.
+// What stands still while the pen moves: made anew for another network.
 function arrangeAnswer(view) {
   const lead = lens.networks.get(lens.settings.lead);
-  if (!lead || view.arranged === lead) return;
+  if (view.arranged === lead) return;
   view.arranged = lead;
   view.root.style.setProperty("--net", lead.colour);
-  const count = lead.network.run(new Float32Array(784), 28); // the shapes of what will be painted
-  const image = count.get("image").shape;
+  const blank = lead.network.run(new Float32Array(FIELD_SIZE * FIELD_SIZE), FIELD_SIZE); // for the shapes alone
+  const image = blank.get("image").shape;
   view.size.textContent = `What the network sees: ${image[1]} x ${image[2]}`;
   view.bars.replaceChildren(
-    ...Array.from([...count.values()].at(-1).values, (_, label) =>
+    ...Array.from([...blank.values()].at(-1).values, (_, label) =>
       make("span", "lens-bar", make("span", "", nameOf(lead, label)), make("span", "lens-track", make("i")), make("span")),
     ),
   );
-  view.layers = lead.maps.map((maps) => layerOf(maps, count.get(maps.layer).shape));
+  view.layers = lead.maps.map((maps) => layerOf(maps, blank.get(maps.layer).shape));
   view.maps.replaceChildren(...view.layers.map(({ element }) => element));
 }
-
-const nameOf = ({ classes }, label) => classes[label] ?? String(label);
 
 function layerOf(maps, [, height, width]) {
   const [low, high] = [make("span", "lens-end"), make("span", "lens-end")];
@@ -78,7 +75,8 @@ function layerOf(maps, [, height, width]) {
 }
 
 function paintAnswer(view, now) {
-  if (!now || !view.arranged) return;
+  if (!now) return;
+  arrangeAnswer(view);
   const { digit, probabilities, outputs } = now;
   view.top.classList.toggle("none", !digit);
   if (digit) paintVerdict(view, now);
@@ -91,7 +89,7 @@ function paintAnswer(view, now) {
   paintImage(view, outputs?.get("image"));
   for (const layer of view.layers) paintLayer(layer, outputs?.get(layer.maps.layer), now.isDown);
   clearTimeout(view.timer);
-  view.timer = setTimeout(() => describe(view), QUIET);
+  view.timer = setTimeout(() => describe(view, now), QUIET);
 }
 
 function paintVerdict(view, { probabilities, count, isSettled }) {
@@ -158,12 +156,8 @@ function growScale(layer, values) {
   layer.high.textContent = number(layer.scale.high);
 }
 
-// In words, once the pen rests: read aloud, and what each picture shows. The network has been asked about something
-// else since, and its outputs with it, so it is asked again.
-function describe(view) {
-  const now = seenNow();
-  if (!now) return;
-  const { digit, outputs, isSettled } = now;
+// In words, once the pen rests: read aloud, and what each picture shows.
+function describe(view, { digit, outputs, isSettled }) {
   const words = `${view.digit.textContent}, ${view.sure.textContent}. ${view.doubt.textContent}.`;
   const said = digit && isSettled ? words : "";
   if (view.said.textContent !== said) view.said.textContent = said; // the same words again would be read again

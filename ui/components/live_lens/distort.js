@@ -1,7 +1,6 @@
 // A 28 x 28 image turned, shifted, scaled and sheared as lenet_core/augment.py does it, and noise.
 
 const NEUTRAL = { rotation: 0, across: 0, down: 0, scale: 1, shear: 0, noise: 0 };
-const IMAGE_SIDE = 28; // pixels
 const NOISE_SEED = 84;
 
 // Numbers from 0 to 1, the same ones for the same seed (mulberry32).
@@ -23,7 +22,7 @@ function makeNoise(count) {
   });
 }
 
-const NOISE = makeNoise(IMAGE_SIDE * IMAGE_SIDE);
+const NOISE = makeNoise(FIELD_SIZE * FIELD_SIZE);
 
 // From a place in the changed image to the one in the image that is seen there, both from the middle.
 function wayBack({ rotation, across, down, scale, shear }) {
@@ -40,8 +39,8 @@ function between(values, x, y) {
   const [left, top] = [Math.floor(x), Math.floor(y)];
   const [right, below] = [x - left, y - top];
   const at = (column, row) => {
-    const isInside = column >= 0 && column < IMAGE_SIDE && row >= 0 && row < IMAGE_SIDE;
-    return isInside ? values[row * IMAGE_SIDE + column] : 0;
+    const isInside = column >= 0 && column < FIELD_SIZE && row >= 0 && row < FIELD_SIZE;
+    return isInside ? values[row * FIELD_SIZE + column] : 0;
   };
   const upper = at(left, top) * (1 - right) + at(left + 1, top) * right;
   const lower = at(left, top + 1) * (1 - right) + at(left + 1, top + 1) * right;
@@ -56,9 +55,9 @@ function distorted(values, change) {
   let changed = Float32Array.from(values);
   if (Object.keys(moves).some((name) => moves[name] !== NEUTRAL[name])) {
     const back = wayBack(moves);
-    const middle = (IMAGE_SIDE - 1) / 2;
+    const middle = (FIELD_SIZE - 1) / 2;
     changed = changed.map((_, index) => {
-      const [x, y] = back((index % IMAGE_SIDE) - middle, Math.trunc(index / IMAGE_SIDE) - middle);
+      const [x, y] = back((index % FIELD_SIZE) - middle, Math.trunc(index / FIELD_SIZE) - middle);
       return between(values, x + middle, y + middle);
     });
   }

@@ -32,8 +32,8 @@ function seenNow() {
   const { strokes, isDown } = lensPen;
   const ink = inkOf(strokes, settings);
   const digit = ink && toDigit(ink, settings.without);
-  const outputs = digit && lead.network.run(asFed(digit.image, settings.without), 28);
-  const probabilities = outputs && softmax([...outputs.values()].at(-1).values);
+  const outputs = digit && lead.network.run(asFed(digit.image, settings.without), FIELD_SIZE);
+  const probabilities = outputs && chancesOf(outputs);
   const isSettled = !isDown && strokes.length === serverCount;
   return { strokes, count: strokes.length, isDown, isSettled, digit, outputs, probabilities };
 }
@@ -58,6 +58,14 @@ function failLens(error) {
   lensFailed = true;
   lensPen.stop();
 }
+
+// The probabilities of the classes, of all layers' outputs.
+const chancesOf = (outputs) => softmax([...outputs.values()].at(-1).values);
+
+// The most probable class; the first where the network gives no numbers, as the server has it.
+const labelOf = (probabilities) => Math.max(0, probabilities.indexOf(Math.max(...probabilities)));
+
+const nameOf = ({ classes }, label) => classes[label] ?? String(label);
 
 function make(tag, className = "", ...children) {
   const element = document.createElement(tag);

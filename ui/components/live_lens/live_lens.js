@@ -1,7 +1,9 @@
 // The way in. loader.js calls this function for each of the page's views, for all new data and when the theme
 // changes, with the same element until it leaves the page.
 
+// Each makes a view in an element: `paint(now)`, and where it needs them `update(data, tell)`, `see(isSeen)`, `stop()`.
 const VIEWS = { answer: makeAnswerView, steps: makeStepsView, turns: makeTurnsView };
+const MOST_NETWORKS = 12; // kept: of one that is trained further, each stroke may bring a new version
 const mounts = new WeakMap(); // element -> what is mounted in it
 const asked = new Set(); // what was asked of the server, so that nothing is asked twice
 const ramps = Object.fromEntries(Object.entries(LENS_RAMPS).map(([name, base64]) => [name, rampOf(base64)]));
@@ -14,22 +16,45 @@ function startMount(root, kind) {
   style.textContent = LENS_CSS;
   const body = make("section", `lens ${kind}`);
   root.append(style, body);
-  const mount = { view: VIEWS[kind](body), call: 0, isSeen: false, ask: () => {} };
+  const mount = { kind, body, view: null, call: 0, isSeen: false, hasFailed: false, ask: () => {} };
+  mount.view = VIEWS[kind](body, (error) => failMount(mount, error));
   mount.observer = new IntersectionObserver((entries) => {
     mount.isSeen = entries.at(-1).isIntersecting;
+    mount.view.see?.(mount.isSeen);
     mount.ask();
   });
   mount.observer.observe(body);
-  mount.stopWatching = lens.watch(mount.view);
+  mount.stopWatching = lens.watch({ paint: (now) => attempt(mount, () => mount.view.paint(now)) });
   mounts.set(root, mount);
   return mount;
 }
 
-function stopMount(root, mount) {
-  mounts.delete(root);
+function attempt(mount, work) {
+  try {
+    work();
+  } catch (error) {
+    failMount(mount, error);
+  }
+}
+
+// The answer takes the lens with it; another view goes alone.
+function failMount(mount, error) {
+  if (mount.kind === "answer") throw error;
+  console.error("A part of the live lens has stopped.", error);
+  mount.hasFailed = true;
+  endMount(mount);
+  mount.body.replaceWith(make("p", "", "This part has stopped. Reload the page to start it again."));
+}
+
+function endMount(mount) {
   mount.observer.disconnect();
   mount.stopWatching();
-  mount.view.stop();
+  mount.view.stop?.();
+}
+
+function stopMount(root, mount) {
+  mounts.delete(root);
+  endMount(mount);
   root.replaceChildren();
   if (mount === answering) lens.settings = answering = null; // the next one may have come before this one goes
   lens.touch();
@@ -43,7 +68,10 @@ function takeNetwork({ description, weights, ...known }) {
     return;
   }
   const network = makeNetwork(description, new Float32Array(bytesOf(weights).buffer));
+  lens.networks.delete(known.id); // so that it is the latest
   lens.networks.set(known.id, { ...known, network });
+  const kept = [...lens.networks.keys()].filter((id) => id !== lens.settings?.lead && id !== beside);
+  for (const id of kept.slice(0, -MOST_NETWORKS)) lens.networks.delete(id); // asked for again where it is wanted
 }
 
 // Its messages may have overtaken each other on the way here: asks for a network that never came.
@@ -60,7 +88,7 @@ function takeData(mount, data, tell) {
     lens.settings = { size, pen, minExtent, unsure, without: new Set(without), lead, beside, ramps };
     answering = mount;
     serverCount = data.strokes.length;
-    lensPen.know(data.strokes, size);
+    lensPen.know(data.strokes);
     askFor(lead, data.turn, tell);
   }
   if (data.view === "turns") {
@@ -69,7 +97,7 @@ function takeData(mount, data, tell) {
     mount.ask = () => mount.isSeen && askFor(beside, data.turn, tell);
     mount.ask();
   }
-  mount.view.update(data, tell);
+  mount.view.update?.(data, tell);
   lens.touch();
 }
 
@@ -80,7 +108,9 @@ function show({ data, parentElement, setStateValue, setTriggerValue }) {
     const mount = mounts.get(root) ?? startMount(root, data.view);
     mount.call += 1;
     const { call } = mount;
-    takeData(mount, data, { state: setStateValue, trigger: setTriggerValue });
+    if (!mount.hasFailed) {
+      attempt(mount, () => takeData(mount, data, { state: setStateValue, trigger: setTriggerValue }));
+    }
     return () => {
       // Streamlit also ends a call that a later one has overtaken while this script was on its way.
       if (mounts.get(root) === mount && mount.call === call) stopMount(root, mount);

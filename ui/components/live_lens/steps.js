@@ -19,7 +19,6 @@ const STEP_PICTURES = {
   Fed: ["polarity", "scale"],
 };
 const ALL_STEPS_ON = new Set();
-const FED_SIDE = 28;
 
 function makeStepPicture(name) {
   const picture = {
@@ -53,17 +52,13 @@ function makeStepsView(root) {
   const verdicts = make("div", "steps-verdicts", now.cell, complete.cell);
   const body = make("div", "", make("div", "steps-pictures", ...figures), verdicts);
   root.append(body);
-  const view = { body, pictures, now, complete, isVisible: false };
-  // Folded away or off the screen it costs nothing.
-  const observer = new IntersectionObserver((entries) => {
-    view.isVisible = entries.at(-1).isIntersecting;
-    if (view.isVisible) lens.touch();
-  });
-  observer.observe(root);
+  const view = { body, pictures, now, complete, isSeen: false };
   return {
-    update() {},
-    paint: (state) => view.isVisible && paintSteps(view, state),
-    stop: () => observer.disconnect(),
+    paint: (state) => view.isSeen && paintSteps(view, state), // folded away or off the screen it costs nothing
+    see(isSeen) {
+      view.isSeen = isSeen;
+      if (isSeen) lens.touch();
+    },
   };
 }
 
@@ -117,7 +112,7 @@ function paintDigit(pictures, { digit, outputs }) {
   const placed = without.has("polarity") ? digit.image.map((value) => 255 - value) : digit.image;
   const fed = outputs.get("image");
   const [, height, width] = fed.shape;
-  const mass = massOf(placed, FED_SIDE);
+  const mass = centreOfMass({ width: FIELD_SIZE, height: FIELD_SIZE, values: placed });
   const paintInk = (name, across, down, values, top) => {
     paint(pictures[name].canvas, across, down, coloured(values, 0, top, ramps.ink));
   };
@@ -125,7 +120,7 @@ function paintDigit(pictures, { digit, outputs }) {
   paintInk("Inked", FIELD, FIELD, ink, 1);
   paintInk("Cropped", right - left, bottom - top, cut(ink, box), 1);
   paintInk("Shrunk", fitted.width, fitted.height, fitted.values, 1);
-  paintInk("Placed", FED_SIDE, FED_SIDE, placed, 255);
+  paintInk("Placed", FIELD_SIZE, FIELD_SIZE, placed, 255);
   paintInk("Fed", width, height, fed.values.subarray(0, width * height), topOf(without));
   frameBox(pictures.Inked.over, box);
   markMass(pictures.Placed.over, mass);
@@ -138,8 +133,8 @@ function paintDigit(pictures, { digit, outputs }) {
       `To ${fitted.width} x ${fitted.height}, the longer side ${without.has("fit") ? 28 : 20}. Each pixel is ` +
       `${without.has("antialias") ? "one point: ink or none" : "the mean of what it covers"}.`,
     Placed:
-      `Into ${FED_SIDE} x ${FED_SIDE}, centred by its ${without.has("centre") ? "box" : "mass"}. ` +
-      `The mass lies at row ${mass[0].toFixed(1)}, column ${mass[1].toFixed(1)}; the middle is ${FED_SIDE / 2}.`,
+      `Into ${FIELD_SIZE} x ${FIELD_SIZE}, centred by its ${without.has("centre") ? "box" : "mass"}. ` +
+      `The mass lies at row ${mass[0].toFixed(1)}, column ${mass[1].toFixed(1)}; the middle is ${CENTRE}.`,
     Fed: `${width} x ${height} numbers from 0 to ${topOf(without)}, ${bright} bright.`,
   };
 }
@@ -158,17 +153,6 @@ function cut(ink, [left, top, right, bottom]) {
   return values;
 }
 
-// The row and the column of the centre of mass, pixel centres at whole numbers.
-function massOf(values, side) {
-  let [sum, down, across] = [0, 0, 0];
-  values.forEach((value, index) => {
-    sum += value;
-    down += value * Math.floor(index / side);
-    across += value * (index % side);
-  });
-  return [down / sum, across / sum];
-}
-
 // The ink's box, over the picture that it is cut out of.
 function frameBox(over, [left, top, right, bottom]) {
   const frame = over.firstChild ?? over.appendChild(make("i", "steps-box"));
@@ -179,10 +163,10 @@ function frameBox(over, [left, top, right, bottom]) {
 // Two lines through the middle, and a point where the mass lies.
 function markMass(over, [row, column]) {
   if (!over.firstChild) over.append(make("i", "steps-across"), make("i", "steps-down"), make("i", "steps-mass"));
-  const percentOf = (place) => `${(100 * (place + 0.5)) / FED_SIDE}%`;
+  const percentOf = (place) => `${(100 * (place + 0.5)) / FIELD_SIZE}%`;
   const [across, down, mass] = over.children;
   Object.assign(mass.style, { top: percentOf(row), left: percentOf(column) });
-  across.style.top = down.style.left = percentOf(FED_SIDE / 2);
+  across.style.top = down.style.left = percentOf(CENTRE);
 }
 
 function fillVerdicts({ now, complete }, state, lead) {
@@ -198,7 +182,7 @@ function fillVerdicts({ now, complete }, state, lead) {
 
 // Fills in the answer, and returns its class; -1 where there is none.
 function fillVerdict({ name, sure }, probabilities, lead) {
-  const label = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
+  const label = probabilities ? labelOf(probabilities) : -1;
   name.textContent = label < 0 ? "–" : nameOf(lead, label);
   sure.textContent = label < 0 ? "" : percent(probabilities[label]);
   return label;
@@ -208,6 +192,5 @@ function fillVerdict({ name, sure }, probabilities, lead) {
 function completeAnswer({ strokes }, { network }) {
   const ink = inkOf(strokes, { ...lens.settings, without: ALL_STEPS_ON });
   if (!ink) return null;
-  const fed = asFed(toDigit(ink, ALL_STEPS_ON).image, ALL_STEPS_ON);
-  return softmax([...network.run(fed, FED_SIDE).values()].at(-1).values);
+  return chancesOf(network.run(asFed(toDigit(ink, ALL_STEPS_ON).image, ALL_STEPS_ON), FIELD_SIZE));
 }

@@ -1,208 +1,17 @@
-// Turn it, shift it, thicken it: seven changes of the drawing, and over each slider's whole range how probable the
-// answer stays. A curve goes through the present point: along it the other six sliders keep their values.
+// Turn it, shift it, thicken it: a slider and a plot for each change, with the present answers above them.
 
-// As ui/turns.py has them; noise by its standard deviation, full ink being 1.
-const TURNS = [
-  { name: "rotation", title: "Rotation", low: -90, high: 90, step: 1, neutral: 0, unit: "°", spoken: " degrees" },
-  { name: "across", title: "Shift across", low: -10, high: 10, step: 0.5, neutral: 0, unit: " px", spoken: " pixels" },
-  { name: "down", title: "Shift down", low: -10, high: 10, step: 0.5, neutral: 0, unit: " px", spoken: " pixels" },
-  { name: "scale", title: "Scale", low: 0.4, high: 1.8, step: 0.02, neutral: 1, unit: " ×", spoken: " times" },
-  { name: "shear", title: "Shear", low: -1, high: 1, step: 0.02, neutral: 0, unit: " px a row", spoken: " a row" },
-  { name: "noise", title: "Noise", low: 0, high: 0.8, step: 0.01, neutral: 0, unit: " sd", spoken: " of full ink" },
-  { name: "thickness", title: "Stroke width", low: 0.3, high: 3, step: 0.05, neutral: 1, unit: " ×", spoken: "-fold" },
-];
 const TURN_SLICE = 8; // ms of a frame that curves may take
 const TURN_PAUSE = 400; // ms without a change, after which the page's address is told
 const TURN_WIDE = 1000; // a plot's width in units of its own
 const TURN_TALL = { top: 5, bottom: 55, all: 86 }; // CSS pixels of a plot: 100 %, 0 %, and with the bars below
 const TURN_BAR = 13; // from one bar to the next
 const TURN_LETTER = 6; // width of a small one
-const TURN_SIDE = 28; // pixels of the network's picture
 const SVG = "http://www.w3.org/2000/svg";
 
 function turnLine(className) {
   const line = document.createElementNS(SVG, "path");
   line.setAttribute("class", className);
   return line;
-}
-
-const turnCount = ({ low, high, step }) => Math.round((high - low) / step) + 1;
-const turnIndex = ({ low, step }, value) => Math.round((value - low) / step);
-const turnValue = ({ low, step }, index) => Number((low + index * step).toFixed(2));
-const turnShare = (turn, index) => index / (turnCount(turn) - 1);
-const turnClass = ({ classes }, label) => classes[label] ?? String(label);
-const turnDecimals = ({ step }) => (step >= 1 ? 0 : step >= 0.5 ? 1 : 2);
-const turnNumber = (turn, value) => value.toFixed(turnDecimals(turn)).replace("-", "−");
-const turnUnit = ({ unit }) => unit.replaceAll(" ", "\u00a0");
-const turnShown = (turn, value) => turnNumber(turn, value) + turnUnit(turn);
-const turnBrief = (turn, value) => String(value).replace("-", "−") + turnUnit(turn);
-const turnSpoken = (turn, value) => turnNumber(turn, value) + turn.spoken;
-
-// The values that change something, by name; what a link tells, brought to the sliders' steps.
-function turnedOf(values) {
-  const turned = {};
-  for (const turn of TURNS) {
-    const value = turnValue(turn, turnIndex(turn, values[turn.name] ?? turn.neutral));
-    if (value !== turn.neutral) turned[turn.name] = value;
-  }
-  return turned;
-}
-
-// ---- What the networks make of a change
-
-// The untouched image at a stroke width, 0 to 1, ink bright; null where there is nothing to read.
-function turnBase(view, thickness) {
-  if (!view.bases.has(thickness)) {
-    const { size, pen, minExtent, without } = lens.settings;
-    const ink = inkOf(view.now.strokes, { size, pen, minExtent, without, thickness });
-    const steps = new Set([...without].filter((name) => name !== "polarity" && name !== "scale"));
-    view.bases.set(thickness, ink && asFed(toDigit(ink, steps).image, steps));
-  }
-  return view.bases.get(thickness);
-}
-
-// The changed image, 0 to 1, as the network sees it. Polarity comes after the change, so that what a shift brings in
-// from outside is paper.
-function turnPicture(view, { thickness, ...change }) {
-  const picture = distorted(turnBase(view, thickness), change);
-  return lens.settings.without.has("polarity") ? picture.map((ink) => 1 - ink) : picture;
-}
-
-function turnChances(network, picture) {
-  const pixels = lens.settings.without.has("scale") ? picture.map((value) => 255 * value) : picture;
-  return softmax([...network.run(pixels, TURN_SIDE).values()].at(-1).values);
-}
-
-const turnMost = (chances) => chances.indexOf(Math.max(...chances));
-
-// What each network says: the class, its probability, and that of the class which its curve follows.
-function turnAnswers(view, picture) {
-  return view.networks.map(({ network, follows }) => {
-    const chances = turnChances(network, picture);
-    const said = turnMost(chances);
-    return { said, sure: chances[said], chance: chances[follows] };
-  });
-}
-
-// The networks with the class that each one's curve follows: what the first makes of the untouched drawing, or, of a
-// network that does not know that class, its own answer.
-function turnNetworks(view) {
-  const { lead, beside } = lens.settings;
-  const found = [lead, beside].filter((id) => id && lens.networks.has(id)).map((id) => lens.networks.get(id));
-  const picture = turnPicture(view, Object.fromEntries(TURNS.map(({ name, neutral }) => [name, neutral])));
-  const own = found.map(({ network }) => turnMost(turnChances(network, picture)));
-  const name = turnClass(found[0], own[0]);
-  return found.map((one, index) => {
-    const known = one.classes.length ? one.classes.indexOf(name) : own[0];
-    return { ...one, follows: index && known < 0 ? own[index] : known, isOwn: index > 0 && known < 0 };
-  });
-}
-
-// ---- Curves: a few points over the whole range first, then those between
-
-function turnOrder(turn) {
-  const count = turnCount(turn);
-  const order = new Set([0, count - 1, turnIndex(turn, turn.neutral)]);
-  let coarse = 0;
-  for (let stride = 2 ** Math.floor(Math.log2(count / 8)); stride >= 1; stride /= 2) {
-    for (let index = 0; index < count; index += stride) order.add(index);
-    coarse ||= order.size;
-  }
-  return { order: [...order], coarse };
-}
-
-const turnKey = (view, { turn }) =>
-  [view.drawing, ...TURNS.map(({ name }) => (name === turn.name ? "" : view.values[name]))].join();
-
-function turnCurve(view, row) {
-  const count = turnCount(row.turn);
-  const { networks, drawing, values } = view;
-  const lines = networks.map(() => ({ chance: new Float64Array(count).fill(NaN), said: new Int16Array(count) }));
-  return { key: turnKey(view, row), networks, drawing, values: { ...values }, lines, done: 0 };
-}
-
-function turnPut({ lines }, index, answers) {
-  lines.forEach((line, at) => {
-    line.chance[index] = answers[at].chance;
-    line.said[index] = answers[at].said;
-  });
-}
-
-// The row whose curve is the furthest from finished; none when all are.
-function turnBehind(view) {
-  let behind = null;
-  for (const row of view.rows) {
-    if (row.next?.drawing !== view.drawing) row.next = null;
-    // A new curve grows beside the one on show until it has its first points, even when the sliders have moved on
-    // since: or none would ever be finished while one is dragged.
-    if (!row.next && row.curve?.key !== turnKey(view, row)) {
-      row.next = turnCurve(view, row);
-      row.root.classList.add("growing");
-    }
-    row.share = (row.next ?? row.curve).done / row.order.length;
-    if (row.share < (behind?.share ?? 1)) behind = row;
-  }
-  return behind;
-}
-
-function turnStep(view, row) {
-  const curve = row.next ?? row.curve;
-  const index = row.order[curve.done];
-  curve.done += 1;
-  if (Number.isNaN(curve.lines[0].chance[index])) {
-    const values = { ...curve.values, [row.turn.name]: turnValue(row.turn, index) };
-    turnPut(curve, index, turnAnswers(view, turnPicture(view, values)));
-  }
-  if (row.next && curve.done >= row.coarse) [row.curve, row.next] = [curve, null];
-  row.isNew = true;
-}
-
-// Computes for some milliseconds; says whether something is left.
-function turnSlice(view) {
-  const until = performance.now() + TURN_SLICE;
-  let [row, longest] = [turnBehind(view), 0];
-  while (row && performance.now() + longest < until) {
-    const start = performance.now();
-    turnStep(view, row);
-    longest = Math.max(longest, performance.now() - start);
-    row = turnBehind(view);
-  }
-  for (const one of view.rows) if (one.isNew && one.curve) turnDraw(one);
-  return row !== null;
-}
-
-// ---- What a curve says
-
-// How far from its neutral value a slider can go to each side while something holds: the first index that does not,
-// or null. `already` where it does not hold to begin with.
-function turnEnds(turn, holds) {
-  const neutral = turnIndex(turn, turn.neutral);
-  const walk = (step) => {
-    for (let index = neutral; index >= 0 && index < turnCount(turn); index += step) if (!holds(index)) return index;
-    return null;
-  };
-  return holds(neutral) ? { already: false, below: walk(-1), above: walk(1) } : { already: true };
-}
-
-const turnReads = (network, { said }, index) => turnClass(network, said[index]);
-
-function turnBreaks(turn, network, line, shown = (index) => turnBrief(turn, turnValue(turn, index))) {
-  const { already, below, above } = turnEnds(turn, (index) => line.said[index] === network.follows);
-  if (already) return `reads ${turnReads(network, line, turnIndex(turn, turn.neutral))} to begin with`;
-  const ends = [below, above].filter((index) => index !== null);
-  if (!ends.length) return "holds all the way";
-  return `breaks at ${ends.map(shown).join(" and ")}`;
-}
-
-// The same for who does not see the curve.
-function turnWords(turn, network, line) {
-  const { already, below, above } = turnEnds(turn, (index) => line.chance[index] > 0.5);
-  const last = (index, step, end) => turnNumber(turn, index === null ? end : turnValue(turn, index + step));
-  const range = already
-    ? `is not above 50 % at ${turnSpoken(turn, turn.neutral)}`
-    : `stays above 50 % from ${last(below, 1, turn.low)} to ${last(above, -1, turn.high)}${turn.spoken}`;
-  const shown = (index) => `${turnSpoken(turn, turnValue(turn, index))}, reads ${turnReads(network, line, index)}`;
-  return `${network.title} ${range}; ${turnBreaks(turn, network, line, shown)}`;
 }
 
 // ---- Drawing
@@ -212,22 +21,8 @@ const turnY = (share) => (TURN_TALL.bottom + share * (TURN_TALL.top - TURN_TALL.
 
 function turnPath(turn, { chance }) {
   const known = [...chance.keys()].filter((index) => !Number.isNaN(chance[index]));
-  return `M${known.map((index) => `${turnX(turn, index)} ${turnY(chance[index])}`).join("L")}`;
-}
-
-// Stretches of the range with the same answer: its label, and from where to where as shares. They meet half-way
-// between the known points.
-function turnStretches(turn, { chance, said }) {
-  const known = [...chance.keys()].filter((index) => !Number.isNaN(chance[index]));
-  const stretches = [];
-  known.forEach((index, at) => {
-    const start = turnShare(turn, ((known[at - 1] ?? index) + index) / 2);
-    const end = turnShare(turn, (index + (known[at + 1] ?? index)) / 2);
-    const last = stretches.at(-1);
-    if (last?.label === said[index]) last.end = end;
-    else stretches.push({ label: said[index], start, end });
-  });
-  return stretches;
+  const points = known.map((index) => `${turnX(turn, index)} ${turnY(chance[index])}`);
+  return points.length ? `M${points.join("L")}` : "";
 }
 
 const turnBarY = (at) => TURN_TALL.bottom + 10 + TURN_BAR * at;
@@ -254,7 +49,7 @@ function turnMarks({ turn, field }, network, line, at) {
   );
   const others = turnStretches(turn, line).filter(({ label }) => label !== network.follows);
   const names = others.map(({ label, start, end }) => {
-    const name = turnClass(network, label);
+    const name = nameOf(network, label);
     const hasRoom = (end - start) * field.clientWidth > TURN_LETTER * (name.length + 1);
     return hasRoom ? turnMark("turn-read", name, network.colour, (start + end) / 2, turnBarY(at)) : "";
   });
@@ -301,7 +96,7 @@ function turnSwatch({ colour, title }, at) {
 
 function turnSay(view, answers) {
   view.answers.replaceChildren(...view.networks.map((network, at) => turnAnswer(network, at, answers[at])));
-  const followed = (network) => turnClass(network, network.follows);
+  const followed = (network) => nameOf(network, network.follows);
   const [lead] = view.networks;
   const others = view.networks.filter(({ isOwn }) => isOwn);
   view.says.replaceChildren(
@@ -312,9 +107,9 @@ function turnSay(view, answers) {
 }
 
 function turnAnswer(network, at, { said, sure, chance }) {
-  const name = turnClass(network, said);
+  const name = nameOf(network, said);
   const holds = said === network.follows;
-  const rest = holds ? "" : `${turnClass(network, network.follows)}: ${percent(chance)}`;
+  const rest = holds ? "" : `${nameOf(network, network.follows)}: ${percent(chance)}`;
   const title = make("span", "turn-title", network.title);
   const answer = [make("b", name.length > 3 ? "long" : "", name), make("span", "turn-sure", percent(sure))];
   const item = make("li", holds ? "" : "broken", turnSwatch(network, at), title, ...answer);
@@ -327,7 +122,7 @@ function turnAnswer(network, at, { said, sure, chance }) {
 function turnPresent(view) {
   const picture = turnPicture(view, view.values);
   const answers = turnAnswers(view, picture);
-  paint(view.picture, TURN_SIDE, TURN_SIDE, coloured(picture, 0, 1, lens.settings.ramps.ink));
+  paint(view.picture, FIELD_SIZE, FIELD_SIZE, coloured(picture, 0, 1, lens.settings.ramps.ink));
   turnSay(view, answers);
   for (const row of view.rows) {
     if (row.curve?.key !== turnKey(view, row)) continue;
@@ -337,6 +132,20 @@ function turnPresent(view) {
 }
 
 // ---- When what is done
+
+// Computes for some milliseconds; says whether something is left.
+function turnSlice(view) {
+  const until = performance.now() + TURN_SLICE;
+  let [row, longest] = [turnBehind(view), 0];
+  while (row && performance.now() + longest < until) {
+    const start = performance.now();
+    turnStep(view, row);
+    longest = Math.max(longest, performance.now() - start);
+    row = turnBehind(view);
+  }
+  for (const one of view.rows) if (one.isNew && one.curve) turnDraw(one);
+  return row !== null;
+}
 
 // Notices another drawing, network or step left out; says whether there is something to turn.
 function turnLook(view) {
@@ -371,7 +180,7 @@ function turnFrame(view) {
   try {
     turnWork(view);
   } catch (error) {
-    failLens(error);
+    view.fail(error);
   }
 }
 
@@ -436,7 +245,7 @@ function turnRow(view, turn) {
   row.input = make("input");
   Object.assign(row.input, { type: "range", min: turn.low, max: turn.high, step: turn.step, ariaLabel: turn.title });
   row.input.value = turn.neutral;
-  row.value = make("output", "turn-value");
+  row.value = Object.assign(make("output", "turn-value"), { ariaLive: "off" }); // the slider itself says it
   row.reset = make("button", "turn-reset", "Reset");
   Object.assign(row.reset, { type: "button", ariaLabel: `Reset ${turn.title.toLowerCase()}` });
   row.breaks = make("ul", "turn-breaks");
@@ -501,17 +310,12 @@ function turnParts(view) {
 }
 
 // The view of the lens for this section. While it is folded, out of sight, or the pen is down, nothing is computed.
-function makeTurnsView(root) {
-  const view = { root, now: null, isSeen: false, frame: 0, drawing: 0, about: "", networks: [], bases: new Map() };
+function makeTurnsView(root, fail) {
+  const view = { root, fail, now: null, isSeen: false, frame: 0, drawing: 0, about: "", networks: [], bases: new Map() };
   Object.assign(view, { values: {}, told: [], pause: 0 });
   root.classList.add("lp-turns");
   turnParts(view);
   turnSet(view, {});
-  const observer = new IntersectionObserver((entries) => {
-    view.isSeen = entries.at(-1).isIntersecting;
-    turnAsk(view);
-  });
-  observer.observe(root);
   return {
     update(data, tell) {
       view.tell = tell;
@@ -521,11 +325,13 @@ function makeTurnsView(root) {
       view.now = now;
       turnAsk(view);
     },
+    see(isSeen) {
+      view.isSeen = isSeen;
+      turnAsk(view);
+    },
     stop() {
-      observer.disconnect();
       cancelAnimationFrame(view.frame);
       clearTimeout(view.pause);
-      root.replaceChildren();
     },
   };
 }
