@@ -97,7 +97,7 @@ def _switches(network: Network, costs: StepCosts | None, without: Collection[str
             st.html(markup_inspector.does(name, not is_on))
     st.button(
         "All steps on", icon=":material/restart_alt:", key="all_steps_on", disabled=not without,
-        on_click=_leave_out, args=((),),
+        on_click=all_steps_on,
     )  # fmt: skip
 
 
@@ -108,6 +108,11 @@ def _key(name: str) -> str:
 def _turn() -> None:
     # By all the switches: clicks in quick succession bring an address that does not know of the first ones yet.
     _leave_out([name for name in STEPS if state.widget(_key(name)) is False])
+
+
+def all_steps_on() -> None:
+    """Leaves nothing out any more."""
+    _leave_out(())
 
 
 def _leave_out(names: Collection[str]) -> None:

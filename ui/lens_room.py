@@ -10,7 +10,7 @@ import streamlit as st
 
 from lenet_core.steps import STEPS
 from lenet_core.strokes import Strokes
-from ui import canvas, links, markup, markup_lens
+from ui import canvas, inspector, markup, markup_lens
 from ui.components import live_lens
 from ui.components.live_lens.carried import shown_maps
 from ui.networks import Network
@@ -60,8 +60,9 @@ def _left_out(without: tuple[str, ...]) -> None:
     with place:
         st.html(markup_lens.left_out([STEPS[name].title for name in without]))
         st.button(
-            "Put every step back", key="all_steps", type="tertiary", on_click=links.remember, args=("without", "")
-        )
+            "Put every step back", icon=":material/restart_alt:", key="all_steps", type="tertiary",
+            on_click=inspector.all_steps_on,
+        )  # fmt: skip
 
 
 def _by_server(

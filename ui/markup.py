@@ -29,6 +29,8 @@ def percent(fraction: float) -> str:
 
 def number(value: float) -> str:
     """A value on a scale, with three significant digits."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", "−")
     return f"{value:.3g}".replace("-", "−")
 
 

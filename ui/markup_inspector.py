@@ -36,9 +36,9 @@ def worth(title: str, costs: StepCosts) -> str:
     return (
         f'<p class="lp-worth" data-testid="steps-worth"><b>{escape(STEPS[most].title)}</b> matters most to '
         f"{escape(title)}: without it, it reads {_accuracy(costs.without[most])} instead of "
-        f"{_accuracy(costs.accuracy)} of {costs.images:,} test images of {escape(costs.data)}, enlarged and laid on "
-        'the canvas anywhere.<br><span class="lp-quiet">Bars: points lost, of 100, where one step alone is left out; '
-        "beside them what is read then.</span></p>"
+        f"{_accuracy(costs.accuracy)} of {costs.images:,} test images of {escape(costs.data)}, enlarged and laid "
+        'anywhere on the canvas.<br><span class="lp-quiet">Bars: percentage points lost when that step alone is left '
+        "out. After the arrow: what is still read.</span></p>"
     )
 
 

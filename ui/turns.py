@@ -41,7 +41,7 @@ def turns(lead: Network, known: list[Network]) -> None:
     """Draws the folded section, unfolded where the address holds values."""
     # Unfolded for good: "neutral" stays in the address, for a section should not fold under who is using it.
     asked = links.asked(_VALUES)
-    with st.expander("Turn it, shift it, thicken it", icon=":material/rotate_90_degrees_cw:", expanded=bool(asked)):
+    with st.expander("Turn it, shift it, thicken it", expanded=bool(asked)):
         if problem := _problem(lead):
             st.html(markup.lead(f"{lead.title} cannot be turned here: {problem}"))
             return

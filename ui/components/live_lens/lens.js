@@ -83,6 +83,7 @@ function percent(fraction) {
 function number(value) {
   if (!Number.isFinite(value)) return "not finite";
   const size = Math.abs(value);
+  if (size >= 1000) return Math.round(value).toLocaleString("en").replaceAll("-", "−");
   const text = size > 0 && size < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(3)));
   return text.replaceAll("-", "−");
 }

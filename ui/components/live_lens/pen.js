@@ -5,14 +5,15 @@
 
 const POINTER_EVENTS = ["pointerdown", "pointermove", "pointerup", "pointercancel"];
 const MOST_STROKES = 100; // as lenet_core/strokes.py
-const SAME_PLACE = 1; // canvas pixels between the ends of a stroke and of the one that the server sends back
+const SAME_PLACE = 1; // canvas pixels between where a stroke ends and where the one ends that the server sends back
 const PAINTED_AFTER = 150; // milliseconds until a finished stroke is surely on the canvas
 const LOOK_EVERY = 250; // milliseconds
 const LOOKS = 8; // after the server spoke: so long the canvas may take to follow an undo
 const SAMPLES_OF_STROKE = 12;
 
 const isAt = ([x, y], [otherX, otherY]) => Math.abs(x - otherX) <= SAME_PLACE && Math.abs(y - otherY) <= SAME_PLACE;
-const isEcho = (one, other) => one.length > 0 && isAt(one[0], other[0]) && isAt(one.at(-1), other.at(-1));
+// By its end alone: a canvas that is being loaded anew can lose a stroke's beginning.
+const isEcho = (one, other) => one.length > 0 && isAt(one.at(-1), other.at(-1));
 
 // Where the pointer is, in canvas pixels whatever size the canvas is shown at.
 function placeOn(canvas, event) {
