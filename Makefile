@@ -33,9 +33,11 @@ check: lint types contract test
 checkpoints: $(VENV)/test  ## trains the bundled networks anew, half an hour on two cores
 	$(PYTHON) -m benchmarks.make_checkpoints runs/checkpoints
 
-benchmarks: $(VENV)/test  ## on an idle machine, half an hour; MNIST and Fashion-MNIST in LENET_DATA_DIR
+benchmarks: $(VENV)/test  ## on an idle machine, an hour; MNIST and Fashion-MNIST in LENET_DATA_DIR
 	$(PYTHON) -m benchmarks.startup
 	$(PYTHON) -m benchmarks.first_point
+	$(PYTHON) -m benchmarks.lens
+	$(PYTHON) -m benchmarks.classroom
 	$(PYTHON) -m benchmarks.draw_latency
 	$(PYTHON) -m benchmarks.feature_maps
 	$(PYTHON) -m benchmarks.draw_latency --training

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lenet_core.activations import activations
 from lenet_core.checkpoint import Checkpoint
-from lenet_core.data import to_input
+from lenet_core.data import fit_field, to_input
+from lenet_core.steps import check_steps
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,23 @@ class Answer:
         return self.classes[label] if label < len(self.classes) else str(label)
 
 
-def classify(checkpoint: Checkpoint, image: NDArray[np.uint8]) -> Answer:
-    """The checkpoint's answer to an image (height, width) or (height, width, channels), ink 255."""
+def classify(checkpoint: Checkpoint, image: NDArray[np.uint8], without: Collection[str] = ()) -> Answer:
+    """The checkpoint's answer to an image (height, width) or (height, width, channels), ink 255.
+
+    Of the `steps.STEPS` one belongs here: where `without` names scale, the network is fed numbers from 0 to 255.
+
+    Raises:
+        ValueError: `without` names a step that there is not.
+    """
+    check_steps(without)
     pixels = torch.from_numpy(np.array(image))
-    pixels = pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)
-    return answers(checkpoint, to_input(pixels[None], checkpoint.architecture.input_shape))[0]
+    pixels = (pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1))[None]
+    shape = checkpoint.architecture.input_shape
+    return answers(checkpoint, fit_field(pixels.float(), shape) if "scale" in without else to_input(pixels, shape))[0]
 
 
 def answers(checkpoint: Checkpoint, inputs: Tensor) -> list[Answer]:
-    """The checkpoint's answer to each of `inputs` (N, C, H, W), floats from 0 to 1 in its own size."""
+    """The checkpoint's answer to each of `inputs` (N, C, H, W), floats in its own size, from 0 to 1 if scaled."""
     outputs = {"image": inputs} | activations(checkpoint.net, inputs)
     probabilities = list(outputs.values())[-1].softmax(dim=1).numpy()
     return [

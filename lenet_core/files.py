@@ -31,6 +31,6 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         raise StorageError(
-            f"{path} cannot be written ({error.strerror or error}). Make room there, or choose another folder "
-            "in LENET_DATA_DIR."
+            f"{path} cannot be written ({error.strerror or error}). Make room there, or choose another folder: "
+            "with --out, or for everything in LENET_DATA_DIR."
         ) from error

@@ -9,6 +9,7 @@ This module needs NumPy and Pillow alone.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lenet_core.errors import EmptyDrawingError, ImageError
+from lenet_core.steps import check_steps
 
 FIELD_SIZE = 28  # side of an MNIST image, pixels
 BOX_SIZE = 20  # longer side of the ink's box in it, pixels
@@ -36,7 +38,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Digit:
-    """A digit in MNIST's form, and the steps that led there.
+    """A digit in MNIST's form, and the steps that led there, as they are where none is left out.
 
     `image` is (28, 28) uint8, ink 255 on background 0. `ink` is the picture as ink alone, float32
     from 0 to 1; `box` is the ink's box in it as (left, top, right, bottom), pixels, right and bottom
@@ -258,29 +260,51 @@ def ink_box(ink: Floats) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def to_digit(picture: Image.Image | NDArray[Any]) -> Digit:
+def to_digit(picture: Image.Image | NDArray[Any], without: Collection[str] = ()) -> Digit:
     """The picture's digit in MNIST's form, whatever its size, position and polarity.
+
+    Of the `steps.STEPS`, `without` names those to leave out; width and scale are not taken here in any case.
 
     Raises:
         EmptyDrawingError: there is no ink.
+        ValueError: `without` names a step that there is not.
     """
-    ink = ink_of(grey(picture))
-    left, top, right, bottom = box = ink_box(ink)
-    longer = max(right - left, bottom - top)
-    size = (_side(right - left, longer), _side(bottom - top, longer))
-    # Averaging what falls on a pixel is the anti-aliasing that MNIST's digits went through.
-    kind = Image.Resampling.BOX if longer >= BOX_SIZE else Image.Resampling.BILINEAR
-    fitted = np.asarray(Image.fromarray(ink).resize(size, kind, box=box), dtype=np.float32)
-    fitted = np.clip(fitted / max(float(fitted.max()), 1e-6), 0, 1)
+    return digit_of_ink(ink_of(grey(picture)), without)
+
+
+def digit_of_ink(ink: Floats, without: Collection[str] = ()) -> Digit:
+    """As `to_digit`, of ink that is known for ink: float32 (height, width) from 0 to 1.
+
+    Raises:
+        EmptyDrawingError: there is no ink.
+        ValueError: `without` names a step that there is not.
+    """
+    check_steps(without)
+    box = ink_box(ink)
+    if "crop" in without:
+        box = (0, 0, ink.shape[1], ink.shape[0])
+    fitted = _fitted(ink, box, FIELD_SIZE if "fit" in without else BOX_SIZE, smooth="antialias" not in without)
     mass = centre_of_mass(fitted)
     image = np.zeros((FIELD_SIZE, FIELD_SIZE), dtype=np.uint8)
-    row, column = (_offset(mass[axis], fitted.shape[axis]) for axis in (0, 1))
+    if "centre" in without:
+        row, column = ((FIELD_SIZE - length) // 2 for length in fitted.shape)
+    else:
+        row, column = (_offset(mass[axis], fitted.shape[axis]) for axis in (0, 1))
     image[row : row + fitted.shape[0], column : column + fitted.shape[1]] = np.round(fitted * 255)
-    return Digit(image, ink, box, fitted, mass)
+    return Digit(255 - image if "polarity" in without else image, ink, box, fitted, mass)
 
 
-def _side(length: int, longer: int) -> int:
-    return max(1, round(BOX_SIZE * length / longer))
+def _fitted(ink: Floats, box: tuple[int, int, int, int], side: int, smooth: bool) -> Floats:
+    """What is in the box, its longer side scaled to `side` pixels and its strongest ink to 1."""
+    left, top, right, bottom = box
+    longer = max(right - left, bottom - top)
+    size = (max(1, round(side * (right - left) / longer)), max(1, round(side * (bottom - top) / longer)))
+    kind = Image.Resampling.NEAREST
+    if smooth:  # averaging what falls on a pixel is the anti-aliasing that MNIST's digits went through
+        kind = Image.Resampling.BOX if longer >= BOX_SIZE else Image.Resampling.BILINEAR
+    fitted = np.asarray(Image.fromarray(ink).resize(size, kind, box=box), dtype=np.float32)
+    full: Floats = np.clip(fitted / max(float(fitted.max()), 1e-6), 0, 1)
+    return full
 
 
 def _offset(mass: float, length: int) -> int:
@@ -289,7 +313,10 @@ def _offset(mass: float, length: int) -> int:
 
 
 def centre_of_mass(ink: Floats) -> tuple[float, float]:
-    """The (row, column) of the centre of mass, pixel centres at whole numbers."""
+    """The (row, column) of the centre of mass, pixel centres at whole numbers; of no ink at all the middle."""
+    ink = ink.astype(np.float64)  # in which these sums are exact, so that no order of adding decides a tie
     total = float(ink.sum())
+    if not total:  # without anti-aliasing, thin ink can lie between all the points that are looked at
+        return (ink.shape[0] - 1) / 2, (ink.shape[1] - 1) / 2
     rows, columns = np.indices(ink.shape)
     return float((rows * ink).sum()) / total, float((columns * ink).sum()) / total

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from lenet_core.ablation import step_costs
 from lenet_core.checkpoint import Checkpoint, to_bytes
 from lenet_core.data import DataSet, load, to_input
 from lenet_core.devices import device_title
@@ -36,6 +37,7 @@ SAVE = 10.0  # seconds between two saved states, at least
 PAUSE = 60.0  # seconds that a paused training keeps its worker
 MOST_LOSSES = 50  # in a line of metrics
 EXAMPLES = 16
+STEP_IMAGES = 1_000  # test images that are asked what each step is worth: a second for a LeNet
 SMALL = 1_000_000  # parameters; of a larger network one checkpoint is kept, not one for each epoch
 EARLY = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)  # steps after which the network is kept
 MOST_EPOCHS_KEPT = 100
@@ -239,6 +241,7 @@ class Worker:
         test = load(self.recipe.data, train=False)
         result = evaluate(self.training.net, test, self.recipe.architecture.input_shape)
         self._write_gallery("mistakes", test, result)
+        costs = step_costs(self.training.net, test, self.recipe.architecture, STEP_IMAGES)
         epochs = {event["epoch"]: event for event in self.run.events()[0] if event["kind"] == "epoch"}
         seconds = sum(event.get("seconds", 0) for event in epochs.values())
         self._keep_result(
@@ -249,6 +252,7 @@ class Worker:
                 "torch": torch.__version__,
                 "python": platform.python_version(),
                 "familiar": result.familiar and result.familiar.to_dict(),
+                "steps": costs and costs.to_dict(),
             }
         )
         with self.guard.forced:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -146,3 +146,27 @@ def _paintings(network: Network, changed: int) -> tuple[NDArray[np.float32], NDA
     outputs = [activations(loaded.net, batch) for batch in batches]
     units = np.stack([output["f6_act"].mean(0).numpy() for output in outputs])
     return units, np.stack([-output["output"].mean(0).numpy() for output in outputs]), every.shape[1]
+
+
+def version(network: Network) -> int:
+    """A number that changes when the network's file does; 0 where it has none."""
+    return _changed(network.path) if network.path else 0
+
+
+def portable(network: Network) -> dict[str, Any]:
+    """A network as the browser runs it: its `description` as plain JSON types, and its `weights` as base64.
+
+    Raises:
+        CheckpointError: the file is missing or unsound.
+    """
+    return _portable(network, version(network))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)  # 5 MB each at most
+def _portable(network: Network, changed: int) -> dict[str, Any]:
+    import base64
+
+    from lenet_core.portable import to_portable
+
+    known = to_portable(checkpoint(network))
+    return {"description": known.description, "weights": base64.b64encode(known.weights).decode()}

@@ -32,7 +32,7 @@ ROOMS = {
     ),
     "draw": Room(
         "pages/draw.py", "Draw", ":material/draw:", "Draw a digit",
-        "Large or small, tidy or not: when the pen lifts, LeNet answers.",
+        "Large or small, tidy or not: LeNet reads along while you draw.",
     ),
     "train": Room(
         "pages/train.py", "Train", ":material/model_training:", "Train a network",

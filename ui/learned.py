@@ -228,7 +228,8 @@ def _confusion(history: History) -> None:
         st.html(markup.empty("Not yet", "After the first epoch stands here what it confuses with what."))
         return
     st.caption(f"The held-out images after epoch {ended[-1]['epoch']}.")
-    st.html(markup_training.confusion(ended[-1]["confusion"], history.started["classes"]))
+    confusion = ended[-1]["confusion"]
+    st.html(markup_training.confusion(confusion, _classes(history, len(confusion))))
 
 
 def _gradients(run: Run, history: History) -> None:
@@ -263,7 +264,7 @@ _CHANCE = (
 
 def _result(run: Run, last: dict[str, Any]) -> None:
     """What the test images say, once, at the end."""
-    history = history_of(run)
+    classes = _classes(history_of(run), len(last["confusion"]))
     low, high = last["interval"]
     left, right = st.columns([2, 3], gap="medium")
     with left:
@@ -274,15 +275,20 @@ def _result(run: Run, last: dict[str, Any]) -> None:
             "of the training images."
         )
         _downloads(run)
-    if low <= 1 / len(history.started["classes"]):
+    if low <= 1 / len(classes):
         st.html(markup.warning(_CHANCE))
     with st.expander("Confusion on the test images"):
-        st.html(markup_training.confusion(last["confusion"], history.started["classes"]))
+        st.html(markup_training.confusion(last["confusion"], classes))
     gallery = read_gallery(run.file("mistakes"))
     if gallery is not None:
         with st.expander("Its worst mistakes among the test images"):
             says = "The test images whose own class got the least probability."
-            _mistakes(gallery, tuple(history.started["classes"]), 48, says)
+            _mistakes(gallery, classes, 48, says)
+
+
+def _classes(history: History, count: int) -> tuple[str, ...]:
+    """The names of `count` classes; their numbers where the run's events have lost the line that names them."""
+    return tuple(history.started.get("classes") or map(str, range(count)))
 
 
 def _downloads(run: Run) -> None:

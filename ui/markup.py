@@ -30,6 +30,8 @@ def percent(fraction: float) -> str:
 
 def number(value: float) -> str:
     """A value on a scale, with three significant digits."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}".replace("-", "−")
     return f"{value:.3g}".replace("-", "−")
 
 
@@ -104,23 +106,6 @@ def literal(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 
-def top(answer_html: str, bars_html: str, picture: str) -> str:
-    """The answer, its probabilities and what the network saw, side by side."""
-    return f'<div class="lp-top">{answer_html}{bars_html}{picture}</div>'
-
-
-def answer(result: Answer, colour: str, strokes: int) -> str:
-    """The answer as the largest thing on the page, with its doubt; it bears the number of strokes it answers."""
-    name = result.name(result.label)
-    size = "lp-answer-digit" if len(name) == 1 else "lp-answer-word"
-    return (
-        f'<div class="lp-answer" role="status" style="--net:{colour}">'
-        f'<div class="{size}" data-testid="answer" data-strokes="{strokes}">{escape(name)}</div>'
-        f'<div class="lp-sure">{percent(float(result.probabilities.max()))}</div>'
-        f'<div class="lp-doubt">{escape(doubt(result))}</div></div>'
-    )
-
-
 def bars(result: Answer, colour: str) -> str:
     """All probabilities as bars, in the classes' order."""
     best = result.label
@@ -135,11 +120,11 @@ def bars(result: Answer, colour: str) -> str:
     )
 
 
-def card(title: str, character: str, colour: str, result: Answer) -> str:
-    """One network's answer, small, to stand beside others."""
-    name = result.name(result.label)
+def card(title: str, character: str, colour: str, result: Answer | None) -> str:
+    """One network's answer, small, to stand beside others; its place where there is none yet."""
+    name = result.name(result.label) if result else "–"
     size = "lp-card-digit" if len(name) == 1 else "lp-card-word"
-    sure = f"{percent(float(result.probabilities.max()))}, {doubt(result)}"
+    sure = f"{percent(float(result.probabilities.max()))}, {doubt(result)}" if result else "answers when the pen lifts"
     return (
         f'<div class="lp-card" style="--net:{colour}"><div class="{size}">{escape(name)}</div>'
         f'<div><div class="lp-card-title">{escape(title)}</div><div>{escape(sure)}</div>'

@@ -254,3 +254,24 @@ def enter(room: str) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
     found: tuple[dict[str, str], dict[str, str]] = st.session_state.setdefault("left", {}).pop(room, ({}, {}))
     return found
+
+
+@dataclass
+class Parcels:
+    """The networks' weights on their way to this session's browser, each network as `key@version`.
+
+    `sent` are those that were sent, `wanted` those that the browser asked for; `turn` counts the messages, so that
+    the browser asks once for each that lacks a network.
+    """
+
+    sent: set[str] = field(default_factory=set)
+    wanted: set[str] = field(default_factory=set)
+    turn: int = 0
+
+
+def parcels() -> Parcels:
+    """The session's parcels."""
+    if "parcels" not in st.session_state:
+        st.session_state["parcels"] = Parcels()
+    kept: Parcels = st.session_state["parcels"]
+    return kept

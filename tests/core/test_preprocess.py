@@ -22,7 +22,8 @@ from lenet_core.classify import classify
 from lenet_core.data import load
 from lenet_core.errors import EmptyDrawingError, ImageError
 from lenet_core.library import DEFAULT, bundled_checkpoints
-from lenet_core.preprocess import MAX_FILE_BYTES, MAX_PIXELS, grey, read_image, to_digit
+from lenet_core.preprocess import MAX_FILE_BYTES, MAX_PIXELS, digit_of_ink, grey, read_image, to_digit
+from lenet_core.strokes import ink
 from tests.pens import pen_digits, picture
 
 Bytes = NDArray[np.uint8]
@@ -140,6 +141,90 @@ def test_a_small_digit_is_enlarged_with_grey_between() -> None:
     slanted[10:16, 10:16] = 255 * np.eye(6, dtype=np.uint8)
     image = to_digit(slanted).image
     assert np.count_nonzero((image > 0) & (image < 255)) > np.count_nonzero(image == 255)
+
+
+# --- steps left out ----------------------------------------------------------------------------
+
+
+def l_shape() -> Bytes:
+    """An L of 40 x 30 pixels, strokes of 10, in the lower left of a field of 280: grey nowhere."""
+    picture = np.zeros((280, 280), dtype=np.uint8)
+    picture[200:240, 40:50] = picture[230:240, 40:70] = 255
+    return picture
+
+
+def inked_box(image: Bytes) -> tuple[int, int, int, int]:
+    """The ink's (left, top, right, bottom), right and bottom outside."""
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def test_without_crop_the_whole_field_is_made_small() -> None:
+    made = to_digit(l_shape(), ["crop"])
+    assert made.box == (0, 0, 280, 280)
+    assert made.fitted.shape == (20, 20)  # each pixel of 14: the L of 40 x 30 covers parts of 4 x 3
+    assert inked_box((made.fitted * 255).astype(np.uint8)) == (2, 14, 5, 18)
+    left, top, right, bottom = inked_box(made.image)
+    # The mass is left of the middle and below it, and the field moves by 4 pixels at most.
+    assert (left, top, right, bottom) == (2 + 8, 14 + 0, 5 + 8, 18 + 0)
+
+
+def test_without_crop_and_fit_the_field_is_the_image() -> None:
+    made = to_digit(l_shape(), ["crop", "fit"])
+    assert inked_box(made.image) == (4, 20, 7, 24)  # a tenth of where it is
+    assert (made.image[20:24, 4] == 255).all()
+
+
+def test_without_fit_the_longer_side_fills_the_image() -> None:
+    made = to_digit(l_shape(), ["fit"])
+    assert made.fitted.shape == (28, 21)
+    assert inked_box(made.image)[1::2] == (0, 28)
+
+
+def test_without_anti_aliasing_there_is_no_grey(pen_strokes: Path) -> None:
+    for digit in pen_digits()[:20]:
+        smooth, ragged = to_digit(ink(digit.strokes)).image, to_digit(ink(digit.strokes), ["antialias"]).image
+        assert len(np.unique(smooth)) > 20
+        assert set(np.unique(ragged)) == {0, 255}
+        assert ((ragged > 0).sum() / (smooth > 127).sum()) == pytest.approx(1, abs=0.25)
+
+
+def test_without_anti_aliasing_thin_ink_may_vanish() -> None:
+    picture = np.zeros((280, 280), dtype=np.uint8)
+    picture[140, 100:180] = 255  # one row, and the points of 20 x 20 are in rows 7, 21, ..., 133, 147
+    made = to_digit(picture, {"crop", "antialias"})
+    assert not made.image.any()
+    assert made.centre_of_mass == (9.5, 9.5)
+    assert to_digit(picture, {"crop"}).image.any()
+
+
+def test_without_centring_the_middle_of_the_box_goes_to_the_middle() -> None:
+    assert inked_box(to_digit(l_shape(), ["centre"]).image) == (6, 4, 21, 24)  # 15 x 20, the odd pixel on the right
+    assert inked_box(to_digit(l_shape()).image) != (6, 4, 21, 24)
+
+
+def test_without_polarity_ink_is_dark() -> None:
+    for others in ((), ("fit", "centre")):
+        assert np.array_equal(to_digit(l_shape(), ["polarity", *others]).image, 255 - to_digit(l_shape(), others).image)
+
+
+def test_the_steps_before_and_after_the_image_do_not_change_it() -> None:
+    assert np.array_equal(to_digit(l_shape(), ["width", "scale"]).image, to_digit(l_shape()).image)
+
+
+def test_ink_that_is_known_for_ink_is_taken_as_it_is() -> None:
+    plain = l_shape()
+    assert np.array_equal(digit_of_ink((plain / 255).astype(np.float32)).image, to_digit(plain).image)
+    framed = np.ones((280, 280), dtype=np.float32)  # drawn along the rim: as a picture it would be white paper
+    framed[20:260, 20:260] = 0
+    assert digit_of_ink(framed).box == (0, 0, 280, 280)
+    with pytest.raises(EmptyDrawingError):
+        digit_of_ink(np.zeros((280, 280), dtype=np.float32), ["crop"])
+
+
+def test_an_unknown_step_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"antialias.*not 'blur'"):
+        to_digit(l_shape(), ["crop", "blur"])
 
 
 # --- what must not matter ----------------------------------------------------------------------

@@ -11,13 +11,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from lenet_core.checkpoint import load_checkpoint
 from lenet_core.classify import classify
 from lenet_core.errors import EmptyDrawingError
 from lenet_core.library import DEFAULT, bundled_checkpoints
 from lenet_core.preprocess import to_digit
-from lenet_core.strokes import MAX_POINTS, MAX_STROKES, box_of, from_link, ink, rasterise, to_link
+from lenet_core.strokes import (
+    MAX_POINTS,
+    MAX_STROKES,
+    box_of,
+    from_link,
+    ink,
+    ink_on_canvas,
+    ink_without,
+    rasterise,
+    to_link,
+)
 from tests.pens import pen_digits, picture
 
 Strokes = list[list[tuple[float, float]]]
@@ -151,6 +162,66 @@ def test_a_bomb_does_not_go_off(unit: bytes) -> None:
         assert sum(map(len, strokes)) <= MAX_POINTS
 
 
+# --- the pen -----------------------------------------------------------------------------------
+
+
+def inked_columns(picture: NDArray[np.uint8]) -> dict[int, tuple[int, int]]:
+    """The first and the last inked column of every inked row, between which all must be ink."""
+    found = {}
+    for row in np.flatnonzero(picture.any(axis=1)):
+        first, last = np.flatnonzero(picture[row])[[0, -1]]
+        assert (picture[row, first : last + 1] == 255).all()
+        found[int(row)] = (int(first), int(last))
+    return found
+
+
+def test_a_dot_is_a_disc() -> None:
+    # Half of the pen is 2.5: from its middle 2 pixels to each side, 2 in the rows beside, 1 (of 1.5) in the next.
+    dot = rasterise([[(140.0, 60.0)]], 5)
+    assert inked_columns(dot) == {58: (139, 141), 59: (138, 142), 60: (138, 142), 61: (138, 142), 62: (139, 141)}
+    assert np.count_nonzero(rasterise([[(140.0, 140.0)]], 1)) == 1
+    assert np.count_nonzero(rasterise([[(140.0, 140.0)]], 27).any(axis=1)) == 27
+
+
+def test_a_line_is_a_disc_at_every_step() -> None:
+    line = rasterise([[(100.0, 140.0), (180.0, 140.0)]], 5)
+    assert inked_columns(line) == {138: (99, 181), 139: (98, 182), 140: (98, 182), 141: (98, 182), 142: (99, 181)}
+
+
+def test_a_slanted_line_passes_the_pixels_that_arithmetic_says() -> None:
+    # Four steps of (1, 0.5) from (10, 10): halves go down and to the right.
+    rows, columns = np.nonzero(rasterise([[(10.0, 10.0), (14.0, 12.0)]], 1))
+    assert list(zip(columns, rows, strict=True)) == [(10, 10), (11, 11), (12, 11), (13, 12), (14, 12)]
+
+
+def scribbles(seed: int) -> Strokes:
+    random_ = random.Random(seed)
+    return [[(random_.uniform(-90, 370), random_.uniform(-90, 370)) for _ in range(12)] for _ in range(3)]
+
+
+@pytest.mark.parametrize("pen", [1, 4, 18.5, 27])
+def test_a_mirrored_drawing_gives_the_mirrored_picture(pen: float) -> None:
+    plain = rasterise(scribbles(1), pen)
+    assert np.array_equal(
+        rasterise([[(279 - x, y) for x, y in stroke] for stroke in scribbles(1)], pen), plain[:, ::-1]
+    )
+    assert np.array_equal(rasterise([[(y, x) for x, y in stroke] for stroke in scribbles(1)], pen), plain.T)
+
+
+@pytest.mark.parametrize("pen", [1, 4, 18.5, 27, 90])
+def test_the_field_shows_what_a_larger_one_shows_there(pen: float) -> None:
+    for seed in range(5):
+        moved = [[(x + 150, y + 150) for x, y in stroke] for stroke in scribbles(seed)]
+        assert np.array_equal(rasterise(scribbles(seed), pen), rasterise(moved, pen, 580)[150:430, 150:430])
+
+
+def test_strokes_do_not_touch_each_other() -> None:
+    apart = rasterise([[(50.0, 50.0)], [], [(200.0, 50.0)]], 9)
+    assert np.count_nonzero(apart) == 2 * np.count_nonzero(rasterise([[(140.0, 140.0)]], 9))
+    assert not rasterise([], 9).any()
+    assert not rasterise([[(-50.0, 50.0), (-50.0, 200.0)]], 9).any()
+
+
 # --- ink ---------------------------------------------------------------------------------------
 
 
@@ -198,6 +269,43 @@ def test_extent_limits() -> None:
 def test_nothing_drawn_and_a_single_dot_are_empty_drawings(strokes: Strokes) -> None:
     with pytest.raises(EmptyDrawingError, match="Draw one digit"):
         ink(strokes)
+
+
+LINE: Strokes = [[(84.0, 168.0), (252.0, 168.0)]]
+
+
+def test_on_the_canvas_strokes_stay_where_they_are() -> None:
+    # 280 pixels for the canvas's 336: from 70 to 210 in row 140, with a pen of 22 * 280 / 336 = 18.3, half of it 9.2.
+    columns = inked_columns(ink_on_canvas(LINE, 336, pen=22))
+    assert list(columns) == list(range(131, 150))
+    assert columns[140] == (61, 219)
+
+
+@pytest.mark.parametrize(("share", "rows"), [(1, 19), (0.5, 9), (0.25, 5)])
+def test_on_the_canvas_the_pen_is_in_proportion_unless_it_is_given(share: float, rows: int) -> None:
+    # 27 pixels to a digit of 200: 18.9, 9.45 and 4.7 pixels to lines of 140, 70 and 35.
+    line = [[(x * share, y) for x, y in stroke] for stroke in LINE]
+    assert np.count_nonzero(ink_on_canvas(line, 336).any(axis=1)) == rows
+    assert np.count_nonzero(ink_on_canvas(line, 336, pen=22).any(axis=1)) == 19
+
+
+def test_the_least_extent_is_in_canvas_pixels() -> None:
+    assert ink_on_canvas(LINE, 336, min_extent=168).any()
+    with pytest.raises(EmptyDrawingError, match="small"):
+        ink_on_canvas(LINE, 336, min_extent=169)
+
+
+def test_a_point_far_off_the_canvas_is_no_more_work() -> None:
+    far_off = ink_on_canvas([[(168.0, 168.0), (1e15, 168.0)]], 336, pen=22)
+    assert np.array_equal(far_off, ink_on_canvas([[(168.0, 168.0), (600.0, 168.0)]], 336, pen=22))
+
+
+def test_without_width_or_crop_the_drawing_stays_in_its_place() -> None:
+    for without in ((), ("fit", "antialias", "centre", "polarity", "scale")):
+        assert np.array_equal(ink_without(SEVEN, without, size=336, pen=22), ink(SEVEN))
+    assert np.array_equal(ink_without(SEVEN, ["crop"], size=336, pen=22), ink_on_canvas(SEVEN, 336))
+    for without in (("width",), ("width", "crop")):
+        assert np.array_equal(ink_without(SEVEN, without, size=336, pen=22), ink_on_canvas(SEVEN, 336, pen=22))
 
 
 # --- people's digits ---------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from lenet_core import guard, worker
+from lenet_core.ablation import StepCosts, step_costs
 from lenet_core.checkpoint import load_checkpoint, read_description
 from lenet_core.data import load
 from lenet_core.errors import RunError
@@ -170,6 +171,15 @@ def test_the_test_images_are_asked_once_at_the_end(whole: Watched) -> None:
     kept = Familiar.from_dict(checkpoint.training["familiar"])
     assert (kept.data, kept.images) == (result.familiar.data, 1_000)
     assert kept.quantiles["energy"] == pytest.approx(result.familiar.quantiles["energy"], rel=1e-4)
+
+
+def test_what_each_step_is_worth_is_asked_at_the_end(whole: Watched) -> None:
+    checkpoint = load_checkpoint(whole.run.folder)
+    kept = StepCosts.from_dict(checkpoint.training["steps"])
+    test = load("mnist-5k", train=False)
+    assert kept == step_costs(checkpoint.net, test, checkpoint.architecture, worker.STEP_IMAGES)
+    assert kept.images == 1_000
+    assert kept.accuracy > kept.without["polarity"]
 
 
 def test_pictures_are_kept_with_their_labels(whole: Watched) -> None:

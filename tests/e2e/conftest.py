@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from lenet_core.strokes import Strokes
-from tests.conftest import CHROMIUM_FLAGS, chromium_path, missing
+from tests.conftest import CHROMIUM_FLAGS, Server, chromium_path, missing
 from tests.pens import CANVAS
 
 expect.set_options(timeout=15_000)
@@ -37,20 +37,32 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-class DrawPage:
-    """The Draw page as a person uses it."""
+# What a browser does that cannot run the lens.
+NO_LENS = """Object.defineProperty(globalThis, "lpLens", { get() { throw new Error("no lens in this browser"); } })"""
 
-    def __init__(self, page: Page, url: str) -> None:
-        self.page, self.url = page, url
-        self.answer = page.get_by_test_id("answer")
-        self.empty = page.get_by_test_id("empty")
+
+class DrawPage:
+    """The Draw page as a person uses it; without the `lens`, the server answers when the pen lifts."""
+
+    def __init__(self, page: Page, url: str, *, lens: bool = True) -> None:
+        self.page, self.url, self.has_lens = page, url, lens
+        self.answer = page.get_by_test_id("answer" if lens else "answer-by-server")
+        self.empty = page.locator(".lens").get_by_test_id("empty" if lens else "empty-by-server")
         self.canvas = page.locator("canvas.upper-canvas")
+        if not lens:
+            page.add_init_script(NO_LENS)
 
     def open(self, query: str = "") -> DrawPage:
         """Goes straight to the page, as a link does."""
         self.page.goto(f"{self.url}/draw{query}")
+        return self.ready()
+
+    def ready(self) -> DrawPage:
+        """Waits until there is something to draw on, and somebody to answer."""
         self.canvas.wait_for()
-        expect(self.answer.or_(self.empty)).to_be_visible()
+        if self.has_lens:
+            self.page.locator("body[data-lens=alive]").wait_for(state="attached")
+        expect(self.answer.or_(self.empty).filter(visible=True)).to_be_visible()
         return self
 
     def stroke(self, strokes: Strokes, size: float = 1.0) -> None:
@@ -68,8 +80,11 @@ class DrawPage:
             self.page.mouse.up()
 
     def read(self, strokes: int) -> str:
-        """The answer to a drawing of that many strokes, once the page shows it."""
+        """The answer to a drawing of that many strokes, once the page shows it and the server knows it too."""
         expect(self.answer).to_have_attribute("data-strokes", str(strokes))
+        if self.has_lens:
+            expect(self.answer).to_have_attribute("data-settled", "true")
+        expect(self.answer).to_be_visible()
         return self.answer.inner_text()
 
     def button(self, name: str) -> None:
@@ -78,9 +93,14 @@ class DrawPage:
 
 
 @pytest.fixture
-def draw_page(page: Page, server: object) -> DrawPage:
-    """The Draw page, not yet opened."""
-    return DrawPage(page, server.url)  # type: ignore[attr-defined]
+def draw_page(page: Page, server: Server, request: pytest.FixtureRequest) -> DrawPage:
+    """The Draw page, not yet opened; a test that is run `with_and_without_the_lens` gets it in both ways."""
+    return DrawPage(page, server.url, lens=getattr(request, "param", True))
+
+
+with_and_without_the_lens = pytest.mark.parametrize(
+    "draw_page", [pytest.param(True, id="lens"), pytest.param(False, id="server")], indirect=True
+)
 
 
 class WatchedPage:

@@ -34,7 +34,9 @@ def trust(request: Any) -> Iterator[Trust]:
     run = Trust(request.param)
     yield run
     if run.said:
-        _SAID[f"{request.node.path.stem.removeprefix('test_')} {request.node.originalname}"] = run.said
+        _SAID.setdefault(f"{request.node.path.stem.removeprefix('test_')} {request.node.originalname}", []).extend(
+            run.said
+        )
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

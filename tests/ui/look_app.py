@@ -42,12 +42,6 @@ def turned(app: AppTest, page: str = _PAGE, **query: str) -> AppTest:
     return app.run()
 
 
-def linked(app: AppTest, name: str) -> str | None:
-    """What the address holds under a name."""
-    value = app.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
-
-
 def tables(app: AppTest) -> list[dict[str, Any]]:
     """What the tables of feature maps were given, one a network."""
     assert not app.exception

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lenet_core.presets import PRESETS, preset
-from tests.ui.apps import shown
+from tests.ui.apps import linked, part, shown
 from ui.markup_beside import beside
 from ui.markup_tryouts import Pooled, gpus, pooled
 
@@ -22,15 +22,7 @@ def section() -> None:
 
 
 def page(**query: str) -> AppTest:
-    app = AppTest.from_function(section, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def linked(app: AppTest, name: str) -> str | None:
-    value = app.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
+    return part(section, **query)
 
 
 def text(html: str) -> str:

@@ -14,8 +14,8 @@ from lenet_core.classify import answers
 from lenet_core.inputs import Input, picture, stack_inputs
 from lenet_core.library import bundled_checkpoints
 from lenet_core.measures import similarity
-from tests.ui.apps import shown
-from tests.ui.look_app import group, linked, look, names, notices, tables, text, values
+from tests.ui.apps import linked, shown
+from tests.ui.look_app import group, look, names, notices, tables, text, values
 
 VIEWS = ("numbers", "alike", "doubt", "where")
 SUM = 'data-testid="unit-sum"'

@@ -16,8 +16,8 @@ from lenet_core.layers import build
 from lenet_core.library import bundled_checkpoints
 from lenet_core.presets import PRESETS, preset
 from tests.conftest import free_port
-from tests.ui.apps import shown
-from tests.ui.look_app import bring, group, limits, linked, look, names, notices, tables, titles, values
+from tests.ui.apps import linked, shown
+from tests.ui.look_app import bring, group, limits, look, names, notices, tables, titles, values
 from tests.ui.test_look_uploads import GOOD
 
 IMAGENET = "imagenet/alexnet"

@@ -14,8 +14,8 @@ from lenet_core.classify import answers
 from lenet_core.inputs import MOST, NOISES, Input, noise, picture, stack_inputs
 from lenet_core.library import bundled_checkpoints
 from lenet_core.strokes import to_link
-from tests.ui.apps import shown
-from tests.ui.look_app import FIRST, home, linked, look, names, notices, tables, text, titles, turned, values
+from tests.ui.apps import linked, shown
+from tests.ui.look_app import FIRST, home, look, names, notices, tables, text, titles, turned, values
 from ui.sample_strokes import sample_strokes
 
 SIZE = 336  # the canvas's side, pixels

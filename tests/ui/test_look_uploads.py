@@ -16,8 +16,8 @@ from lenet_core.data import load
 from lenet_core.inputs import MOST, stack_inputs
 from lenet_core.preprocess import read_picture
 from tests.core.test_pictures import BAD, COLOURS, SVG, WHOLE_JPEG, WHOLE_PNG, png_144_megapixels, saved
-from tests.ui.apps import shown
-from tests.ui.look_app import bring, group, linked, look, names, notices, tables, turned
+from tests.ui.apps import linked, shown
+from tests.ui.look_app import bring, group, look, names, notices, tables, turned
 
 GREY = Image.effect_noise((60, 60), 80)
 ON_ITS_SIDE = Image.Exif()

@@ -12,7 +12,7 @@ from lenet_core.library import bundled_checkpoints
 from lenet_core.presets import PRESETS, preset
 from lenet_core.strokes import to_link
 from tests.conftest import ROOT
-from tests.ui.apps import shown
+from tests.ui.apps import linked, shown
 from ui.networks import networks
 from ui.sample_strokes import sample_strokes
 
@@ -31,12 +31,6 @@ def draw(**query: str) -> AppTest:
     return app.run()
 
 
-def linked(app: AppTest, name: str) -> str | None:
-    """What the page's address holds under a name."""
-    value = app.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
-
-
 def drawn(digit: str) -> str:
     return to_link(sample_strokes(digit, SIZE), SIZE)
 
@@ -50,7 +44,7 @@ def test_a_drawing_in_the_link_is_answered(digit: str) -> None:
 def test_an_empty_canvas_asks_for_a_digit_and_guesses_nothing() -> None:
     page = shown(draw())
     assert "Draw a digit" in page
-    assert 'data-testid="answer"' not in page
+    assert 'data-testid="answer-by-server"' not in page
 
 
 def test_all_bundled_networks_answer() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lenet_core.classify import Answer
-from ui import markup
+from ui import markup, markup_lens
 from ui.pictures import DIVERGING, SEQUENTIAL, Scale, coloured, data_uri, scale_for
 from ui.state import Drawing
 
@@ -36,7 +36,7 @@ def test_doubt_names_the_second_guess() -> None:
 def test_names_from_a_file_are_no_markup() -> None:
     result = answer(0.1, 0.2, 0.7)
     for html in (
-        markup.answer(result, "#000000", 1),
+        markup_lens.answer(result, (), np.zeros((2, 2), np.float32), "#000000", 1),
         markup.bars(result, "#000000"),
         markup.card("<script>", "<style>", "#000000", result),
     ):

@@ -392,6 +392,12 @@ def test_a_finished_run_says_its_result_with_its_interval() -> None:
     assert "lenet-modern: mnist-5k, epochs 2" in page
 
 
+def test_a_result_stands_though_the_run_has_lost_its_first_line() -> None:
+    events = finished().folder / "events.jsonl"
+    events.write_text(events.read_text().split("\n", 1)[1])
+    assert "90.00 %" in shown(train())
+
+
 def test_a_failed_run_says_why_and_can_be_resumed() -> None:
     run = create_run(plan())
     run.append({"kind": "failed", "time": 0, "message": "No <b>room</b> left."})

@@ -15,7 +15,7 @@ from lenet_core.checkpoint import load_checkpoint
 from lenet_core.library import bundled_checkpoints
 from lenet_core.novelty import Familiar
 from lenet_core.strokes import to_link
-from tests.ui.apps import shown
+from tests.ui.apps import linked, part, shown
 from ui.markup_why84 import distance, equation, in_words, ranking
 from ui.sample_strokes import sample_strokes
 
@@ -32,15 +32,7 @@ def section() -> None:
 
 
 def page(**query: str) -> AppTest:
-    app = AppTest.from_function(section, default_timeout=60)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.run()
-
-
-def linked(app: AppTest, name: str) -> str | None:
-    value = app.query_params.get(name)
-    return value[0] if isinstance(value, list) else value
+    return part(section, **query)
 
 
 def says(html: str) -> str:
