@@ -4,7 +4,7 @@ PYTHON3 ?= python3
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: run test slow trust lint types contract check checkpoints benchmarks pictures
+.PHONY: run test slow trust audit lint types contract check checkpoints benchmarks pictures
 
 run: $(VENV)/run
 	$(PYTHON) -m streamlit run app.py
@@ -13,10 +13,13 @@ test: $(VENV)/test
 	$(PYTHON) -m pytest
 
 slow: $(VENV)/test  ## what CI does not wait for
-	$(PYTHON) -m pytest -m slow --ignore tests/trust
+	$(PYTHON) -m pytest -m slow --ignore tests/trust --ignore tests/load --ignore tests/core/test_properties.py
 
 trust: $(VENV)/test  ## every promise in full, hours on two cores; prints the table
-	$(PYTHON) -m pytest -m slow tests/trust
+	$(PYTHON) -m pytest -m slow tests/trust tests/load tests/core/test_properties.py
+
+audit: $(VENV)/test  ## known holes in what is installed; asks the package index
+	$(VENV)/bin/pip-audit --strict -r requirements.txt -r requirements-onnx.txt -r requirements-cluster.txt -r requirements-signin.txt
 
 lint: $(VENV)/test
 	$(PYTHON) -m ruff check .

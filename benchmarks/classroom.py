@@ -1,34 +1,40 @@
-"""A class at the Draw page: what its pen-ups cost the server, and that nothing else does.
+"""A class: what it costs the server when it draws, and how fast it is answered when it turns pages and trains as well.
 
     python -m benchmarks.classroom [--learners 50] [--seconds 60]
 
-Learners without a browser draw pen digits, a stroke every 8 seconds each: first with strokes of one second, then with
-strokes that take three times as long and have three times the points, at the same pace. Then a few real pages in
-Chromium draw strokes of both kinds. What the browser computes while a pen is down costs the server nothing, so the
-server's CPU for a pen-up should be the same throughout. Each part has a server of its own, warmed up by one learner.
+First the whole classroom. Learners without a browser do something every 8 seconds each: mostly they draw a stroke of a
+pen digit, in one case of four they leave for another room, do there what there is to do first, and come back. Two more
+have pressed Train and watch; both networks train on MNIST (in LENET_DATA_DIR) from the beginning to the end. Three
+real pages in Chromium draw, watch a training, and turn pages. All that shares the machine with the server.
+
+Then drawing alone, a stroke every 8 seconds: first with strokes of one second, then with strokes that take three times
+as long and have three times the points, at the same pace. Then a few real pages in Chromium draw strokes of both
+kinds. What the browser computes while a pen is down costs the server nothing, so the server's CPU for a pen-up should
+be the same throughout. Each part has a server of its own, warmed up by one learner.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.measured import machine, summary
-from lenet_core.strokes import Stroke, Strokes
+from benchmarks.measured import data_links, machine, summary
+from lenet_core.strokes import Strokes
 from tests.conftest import CHROMIUM_FLAGS, chromium_path, serve
-from tests.e2e.hands import MOVES, Hand, Sent, evenly
-from tests.load.learners import MOST_LEARNERS, MOST_SECONDS, Habits, Lesson, alone, lesson
-from tests.pens import CANVAS, pen_digits
+from tests.e2e.hands import Hand, Sent
+from tests.load.classroom import hold, on_canvas, school
+from tests.load.learners import Rerun, alone
+from tests.load.lessons import MOST_LEARNERS, MOST_SECONDS, Habits, Lesson, lesson
+from tests.load.processes import cpu_seconds, resident
+from tests.pens import pen_digits
 
-_CANVAS_ON_PAGE = 336  # pixels: `SIZE` of ui/canvas.py, which only Streamlit can import
 PACE = 8.0  # seconds from one pen-up of a learner to the next, a third of the thinking more or less
 SHORT, LONG = 1.0, 3.0  # seconds of a stroke
 _PAGES, _STROKES = 3, 4  # in Chromium, for each length
@@ -52,7 +58,9 @@ def main() -> None:
         parser.error(f"--learners {options.learners}: give 1 to {MOST_LEARNERS}")
     if not 2 * PACE <= options.seconds <= MOST_SECONDS:
         parser.error(f"--seconds {options.seconds:g}: give {2 * PACE:g} to {MOST_SECONDS:g}")
-    print(f"{options.learners} learners at the Draw page, {options.seconds:g} s, {machine()}")
+    print(f"{options.learners} learners, {options.seconds:g} s, {machine()}")
+    _whole_classroom(options.learners, options.seconds)
+    print("at the Draw page alone:")
     costs = [_taught(options.learners, options.seconds, stroke) for stroke in (SHORT, LONG)]
     print(
         f"server's CPU for a pen-up, strokes of {LONG:g} s to those of {SHORT:g} s: {costs[1].cpu / costs[0].cpu:.2f}"
@@ -60,9 +68,49 @@ def main() -> None:
     _in_browsers()
 
 
+def _whole_classroom(learners: int, seconds: float) -> None:
+    """Holds a lesson with pages turned, trainings and real pages, and prints what was measured."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        data_links(data)
+        with school(data, Path(folder) / "log") as place:
+            measured = hold(place, learners, seconds, [digit.strokes for digit in pen_digits()])
+    met = measured.met
+    _tell_reruns("all that learners asked for", met.asked)
+    _tell_reruns("pen-ups", met.pen_ups)
+    for room, turned in sorted(met.turned.items()):
+        _tell_reruns(f"turned to {room or 'home'}", turned)
+    for room, used in sorted(met.used.items()):
+        _tell_reruns(f"first thing in {room or 'home'}", used)
+    _tell_reruns("opened", met.opened)
+    _tell_reruns("watching, by the clock", met.ticks)
+    server, learned, chromium = (
+        f"{cpu / measured.seconds:.0%} of one core" for cpu in (measured.server, measured.load, measured.chromium)
+    )
+    print(f"  server's CPU        {measured.server_a_rerun * 1000:.1f} ms for a rerun, {server}")
+    print(f"  server's memory     {measured.memory:.2f} MB for a session")
+    for one in measured.trained:
+        pace, cpu = one.steps / measured.seconds, one.cpu / measured.seconds
+        print(f"  training            {pace:.0f} steps in a second, {cpu:.0%} of one core, nicer by {one.nice}")
+    print(f"  learners            {learned}")
+    print(f"  Chromium            {chromium}, {measured.did} strokes and pages turned")
+    _tell_errors(met)
+
+
+def _tell_reruns(what: str, reruns: Sequence[Rerun]) -> None:
+    if reruns:
+        took = [one.seconds * 1000 for one in reruns]
+        print(f"  {what:28}{summary(took, 'ms')}, longest {max(took):.0f} ms")
+
+
+def _tell_errors(met: Lesson) -> None:
+    print(f"  errors              {len(met.errors)}{''.join(f'{chr(10)}    {error}' for error in met.errors[:5])}")
+
+
 def _taught(learners: int, seconds: float, stroke: float) -> Cost:
     """Holds a lesson with strokes of that length, and prints what was measured."""
-    digits = [[_on_canvas(path, stroke) for path in digit.strokes] for digit in pen_digits()]
+    digits = [[on_canvas(path, stroke) for path in digit.strokes] for digit in pen_digits()]
     with _server() as (process, url):
         alone(lesson(url, 1, 5, digits, _WARM_UP))
         memory, cpu = resident(process), 0.0
@@ -78,13 +126,6 @@ def _taught(learners: int, seconds: float, stroke: float) -> Cost:
     return cost
 
 
-def _on_canvas(stroke: Stroke, seconds: float) -> Stroke:
-    """A stroke as the canvas has it when it took so long: a point for each move of the mouse."""
-    return [
-        (x * _CANVAS_ON_PAGE / CANVAS, y * _CANVAS_ON_PAGE / CANVAS) for x, y in evenly(stroke, round(seconds * MOVES))
-    ]
-
-
 def _tell(met: Lesson, cost: Cost, stroke: float, busy: float) -> None:
     print(f"strokes of {stroke:g} s: {len(met.pen_ups)} pen-ups")
     if met.pen_ups:
@@ -93,7 +134,7 @@ def _tell(met: Lesson, cost: Cost, stroke: float, busy: float) -> None:
     print(f"  opening the page    {summary([one.seconds * 1000 for one in met.opened], 'ms')}")
     print(f"  server's CPU        {cost.cpu * 1000:.1f} ms for a pen-up, {busy:.0%} of one core")
     print(f"  server's memory     {cost.memory:.2f} MB for a session")
-    print(f"  errors              {len(met.errors)}{''.join(f'{chr(10)}    {error}' for error in met.errors[:5])}")
+    _tell_errors(met)
 
 
 def _in_browsers() -> None:
@@ -137,18 +178,6 @@ def _server() -> Iterator[tuple[int, str]]:
         finally:
             process.terminate()
             process.wait(30)
-
-
-def cpu_seconds(process: int) -> float:
-    """How long a process has computed so far, all its threads together."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(process: int) -> float:
-    """How much memory a process holds now, MB."""
-    status = Path(f"/proc/{process}/status").read_text().split()
-    return int(status[status.index("VmRSS:") + 1]) * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from typing import Any
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
-from benchmarks.classroom import cpu_seconds
 from benchmarks.measured import machine, percentile
 from lenet_core.checkpoint import Checkpoint, load_checkpoint
 from lenet_core.data import to_input
@@ -36,6 +35,7 @@ from lenet_core.library import bundled_checkpoints
 from lenet_core.portable import to_portable
 from lenet_core.preprocess import to_digit
 from tests.conftest import CHROMIUM_FLAGS, ROOT, chromium_path, serve
+from tests.load.processes import cpu_seconds
 from tests.pens import inked, pen_digits
 
 NETWORKS = ("lenet-modern", "lenet5-1998")

@@ -127,20 +127,30 @@ class Architecture:
             convs = fields["convs"]
             if not isinstance(convs, (list, tuple)) or len(convs) > MAX_DEPTH:
                 raise ValueError(f"convs must be a list of at most {MAX_DEPTH} convolutions, not {shorten(convs)}.")
-            fields["convs"] = tuple(Conv(**{**conv, "table": _freeze(conv.get("table"))}) for conv in convs)
+            fields["convs"] = tuple(map(_read_conv, convs))
             for name in ("input_shape", "dense", "input_range"):
                 if name in fields:
                     fields[name] = _freeze(fields[name])
             return cls(**fields)
         except KeyError as error:
             raise ValueError(f"This is not an architecture: {error} is missing.") from error
-        except (TypeError, AttributeError, RecursionError) as error:
-            reason = " ".join(str(error).split())[:200]  # it may quote a name from the file
+        except TypeError as error:
+            text = str(error)[:200]  # it may quote a name from the file
+            reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
             raise ValueError(f"This is not an architecture: {reason}.") from error
 
 
-def _freeze(value: Any) -> Any:
-    return tuple(_freeze(item) for item in value) if isinstance(value, (list, tuple)) else value
+def _read_conv(description: Any) -> Conv:
+    if not isinstance(description, Mapping):
+        raise ValueError(f"convs must be a list of objects with named fields, not of {shorten(description)}.")
+    return Conv(**{**description, "table": _freeze(description.get("table"))})
+
+
+def _freeze(value: Any, levels: int = 2) -> Any:
+    """Lists as tuples, as deep as a field has them; what lies deeper in a stranger's is refused with its field."""
+    if levels and isinstance(value, (list, tuple)):
+        return tuple(_freeze(item, levels - 1) for item in value)
+    return value
 
 
 def _change_convs(convs: Sequence[Conv], changes: Mapping[str, Any]) -> tuple[Conv, ...]:

@@ -6,15 +6,23 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
-shorten = reprlib.repr  # a value in a message: its beginning, however long or deep it is
-
 MAX_PARAMETERS = 100_000_000  # AlexNet without groups has 62 million
-MAX_UNITS = 20_000_000  # activations of one layer for one image
+MAX_UNITS = 5_000_000  # values for one image, 20 MB: its own and those of all layers; AlexNet has 2 million
+MAX_CONNECTIONS = 2_000_000_000  # a second or so for one image; AlexNet without groups has 1,100 million
 MAX_INPUT_SIZE = 1024
 MAX_CHANNELS = 4096
 MAX_DEPTH = 16
 MAX_CLASSES = 10_000
 MAX_CODE_VALUES = 1_000_000  # of an RBF output
+MAX_TABLE_PAIRS = 40_000  # of all tables; a run's file writes them twice, and its header may take a million bytes
+
+
+def shorten(value: Any) -> str:
+    """A value in a message: its beginning, however long or deep it is."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole number of over 4,300 digits
+        return "a number of thousands of digits"
 
 
 def check_number(what: str, value: Any, low: float, high: float, whole: bool = True) -> None:

@@ -35,6 +35,9 @@ MAX_FILE_BYTES = 4 * MAX_PARAMETERS + 2**20
 MAX_HEADER_BYTES = 2**20
 MAX_TENSORS = 128  # the deepest architecture has 98
 _MAX_REACH = 1e37  # of a layer's outputs; float32 ends at 3.4e38, and a sum on the way may be larger than its end
+_MOST_TRIED = 1e12  # of a layer's outputs for images that are tried: other images may reach further
+_MOST_WORK = 20_000_000  # connections and units of a network that is tried out
+_INFINITE = "its answers can become infinite; train it anew with a smaller learning rate"
 _PIECE = 2**20  # weights that are checked at once
 _BOUNDED = {"sigmoid": 1.0, "tanh": 1.0, "scaled-tanh": 1.7159}  # the largest that these activations give
 _FORMAT = "lenet-playground-1"
@@ -82,7 +85,8 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """The network in a checkpoint file, or in a run's folder, on the CPU and in evaluation mode.
 
-    Its logits are finite for every image of values from 0 to 1.
+    Its logits are finite for every image of values from 0 to 1, or, where the weights do not prove that, as those of
+    deep networks do not, for some that were tried.
 
     Raises:
         CheckpointError: no such file, or not a whole and sound checkpoint of this project.
@@ -98,12 +102,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             classes, training = _notes(description, architecture)
             places = _places(architecture, entries, os.fstat(file.fileno()).st_size - start)
             weights = {name: _Weights(file, start + place, shape) for name, (place, shape) in places.items()}
-            _check_reach(architecture, weights)
+            proven = _check_reach(architecture, weights)
+            net = build(architecture, seed=0)
+            for name, tensor in net.state_dict().items():
+                weights[name].copy_to(tensor)
+            if not proven:
+                _try_out(architecture, net.eval())
         except ValueError as error:
             raise CheckpointError(f"{path.name} is not a sound checkpoint: {_line(error, 300).rstrip('.')}.") from error
-        net = build(architecture, seed=0)
-        for name, tensor in net.state_dict().items():
-            weights[name].copy_to(tensor)
     return Checkpoint(architecture, net.eval(), classes, training)
 
 
@@ -262,24 +268,44 @@ class _Weights:
             first += len(rows)
 
 
-def _check_reach(architecture: Architecture, weights: Mapping[str, _Weights]) -> None:
-    """Raises a ValueError unless all weights are finite, and so small that no image can lead to an infinite answer.
+def _check_reach(architecture: Architecture, weights: Mapping[str, _Weights]) -> bool:
+    """Whether all weights are so small that no image can lead to an infinite answer.
 
     What a unit gives is at most the sum of its absolute weights times the most that its inputs can be, and its bias.
+
+    Raises:
+        ValueError: a weight is not finite, or the network is too large to be tried instead.
     """
-    reach = 1.0  # of an image
+    reach, proven = 1.0, True  # of an image
     for layer in architecture.layers:
         largest = {}
         for kind in _shapes(layer):
             largest[kind] = weights[f"{layer.name}.{kind}"].largest_row()
             if not largest[kind] < math.inf:
                 raise ValueError(f"{layer.name}.{kind} holds values that are not finite; it cannot answer")
-        reach = _reach(layer, reach, largest)
-        if reach > _MAX_REACH:
-            raise ValueError(
-                f"the weights up to {layer.name} are so large that its answers can become infinite; train it anew with "
-                "a smaller learning rate"
-            )
+        if proven:
+            reach = _reach(layer, reach, largest)
+            proven = reach <= _MAX_REACH
+        if not proven and not _is_quick(architecture):
+            raise ValueError(f"the weights up to {layer.name} are so large that {_INFINITE}")
+    return proven
+
+
+def _is_quick(architecture: Architecture) -> bool:
+    """Whether trying a network out takes some hundredths of a second and some MB."""
+    return sum(layer.connections + math.prod(layer.output_shape) for layer in architecture.layers) < _MOST_WORK
+
+
+def _try_out(architecture: Architecture, net: nn.Sequential) -> None:
+    """Raises a ValueError unless what the network makes of a few images is far from infinite."""
+    shape = (1, *architecture.input_shape)
+    noise = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        for values in (torch.zeros(shape), torch.ones(shape), noise):
+            for name, module in net.named_children():
+                values = module(values)
+                if not float(values.abs().max()) < _MOST_TRIED:
+                    raise ValueError(f"the weights up to {name} are so large that {_INFINITE}")
 
 
 def _reach(layer: Layer, before: float, largest: Mapping[str, float]) -> float:

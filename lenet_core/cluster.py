@@ -17,10 +17,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lenet_core.engine import ROOT, WORKER_ENVIRONMENT, Engine, Limits, LocalEngine, command, fail, last_words
+from lenet_core.engine import ROOT, WORKER_ENVIRONMENT, Engine, Limits, command, fail, last_words
 from lenet_core.errors import LenetError, RunError
 from lenet_core.leases import STALE
 from lenet_core.library import data_dir
+from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Run
 
 if TYPE_CHECKING:

@@ -85,10 +85,11 @@ class Guard(threading.Thread):
             if self.wish == "stop":
                 with contextlib.suppress(LenetError):  # then the request and the missing worker say it
                     self.run_folder.append({"kind": "stopped", "time": time.time(), "forced": True})
-            self.lease.release()
+            self.lost = True  # the training, which still runs, can write nothing more
             self.team.abandon()
-            with contextlib.suppress(OSError):  # a state that was being written: of AlexNet 400 MB
-                self.run_folder.clear_litter()
+            with contextlib.suppress(OSError):
+                self.run_folder.clear_litter()  # a state that was being written: of AlexNet 400 MB
+                self.lease.release()  # only now: the next worker writes files that look the same
             os._exit(0)
 
     def _await_orphanhood(self) -> None:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from lenet_core.bounds import (
     MAX_CHANNELS,
     MAX_CODE_VALUES,
+    MAX_CONNECTIONS,
     MAX_INPUT_SIZE,
     MAX_PARAMETERS,
+    MAX_TABLE_PAIRS,
     MAX_UNITS,
     check_number,
     shorten,
@@ -95,10 +97,10 @@ def _check_table(name: str, conv: Conv, in_channels: int) -> None:
         rows = len(table) if isinstance(table, tuple) else "no"
         raise ValueError(f"{name}: its connection table has {rows} rows for {conv.channels} channels.")
     for row in table:
+        for index in row if isinstance(row, tuple) else ():
+            check_number(f"{name}: the table's input maps", index, 0, in_channels - 1)
         if not isinstance(row, tuple) or not row or len(set(row)) != len(row):
             raise ValueError(f"{name}: each row of the table lists different input maps, not {shorten(row)}.")
-        for index in row:
-            check_number(f"{name}: the table's input maps", index, 0, in_channels - 1)
 
 
 class _Stack:
@@ -107,16 +109,25 @@ class _Stack:
     def __init__(self, arch: Architecture) -> None:
         self.arch = arch
         self.shape: Shape = arch.input_shape
+        self.units = prod(arch.input_shape)
+        self.connections = 0
         self.layers: list[Layer] = []
         self.field, self.jump = 1, 1
+        self.table_pairs = 0
 
-    def add(self, name: str, kind: str, output_shape: Shape, **costs_and_options: Any) -> None:
+    def add(self, name: str, kind: str, output_shape: Shape, dense: int = 0, **costs_and_options: Any) -> None:
+        """Adds a layer; `dense` connections are computed where that is more than there are, as for a table's."""
         costs = {key: costs_and_options.pop(key, 0) for key in ("parameters", "connections", "multiply_adds")}
-        if prod(output_shape) > MAX_UNITS:
-            raise ValueError(
-                f"{name}: its output {shape_text(output_shape)} has more than {MAX_UNITS:,} units; "
-                "use fewer channels, a larger stride or a smaller input."
-            )
+        self.units += prod(output_shape) if kind != "flatten" else 0  # which keeps nothing of its own
+        self.connections += max(costs["connections"], dense)
+        for what, count, limit in (
+            ("units", self.units, MAX_UNITS), ("connections", self.connections, MAX_CONNECTIONS),
+        ):  # fmt: skip
+            if count > limit:
+                raise ValueError(
+                    f"{name}: with its output {shape_text(output_shape)} the network has {count:,} {what}, more than "
+                    f"the limit of {limit:,}; use fewer channels, a larger stride or a smaller input."
+                )
         self.layers.append(
             Layer(
                 name,
@@ -207,6 +218,13 @@ def _add_conv(stack: _Stack, name: str, conv: Conv) -> None:
             f"{name}: {conv.channels} x {in_channels} kernels of {conv.kernel_size}x{conv.kernel_size} have more than "
             f"the limit of {MAX_PARAMETERS:,} weights; use fewer channels or a smaller kernel."
         )
+    if conv.table is not None:
+        stack.table_pairs += pairs
+        if stack.table_pairs > MAX_TABLE_PAIRS:
+            raise ValueError(
+                f"{name}: the connection tables up to it name {stack.table_pairs:,} pairs of maps, more than the limit "
+                f"of {MAX_TABLE_PAIRS:,}; use fewer channels, or groups in place of a table."
+            )
     stack.add(
         name,
         "convolution",
@@ -214,6 +232,7 @@ def _add_conv(stack: _Stack, name: str, conv: Conv) -> None:
         parameters=weights + conv.channels,
         connections=(weights + conv.channels) * height * width,
         multiply_adds=weights * height * width,
+        dense=conv.channels * in_channels // conv.groups * conv.kernel_size**2 * height * width,
         kernel_size=conv.kernel_size,
         stride=conv.stride,
         padding=conv.padding,

@@ -6,7 +6,6 @@ own machine its process is asked for too, so that a crash is seen at once.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
@@ -38,7 +37,7 @@ class Lease:
         present = _read(self.path)
         try:
             if present is None:
-                self._create()
+                self._create(self.path)
             else:
                 self._take_over(present)
         except FileExistsError as error:
@@ -46,13 +45,14 @@ class Lease:
         except OSError as error:
             raise StorageError(f"{folder} cannot be written to ({error.strerror or error}).") from error
 
-    def _create(self) -> None:
-        with self.path.open("x") as file:
+    def _create(self, path: Path) -> None:
+        """Makes the file, which must not be there; who is killed before it is written keeps others out until STALE."""
+        with path.open("x") as file:
             try:
                 file.write(self.text)
                 file.flush()
             except OSError:
-                self.path.unlink()  # an empty lease would keep everybody out until it is stale
+                path.unlink()  # an empty lease would do the same
                 raise
 
     def _take_over(self, present: str) -> None:
@@ -60,13 +60,12 @@ class Lease:
         if holder(self.path.parent) is not None:
             raise RunError(f"{self.path.parent.name} is being trained by another worker; stop that one first.")
         mark = self.path.with_name(f".lease-{sha256(present.encode()).hexdigest()[:16]}")
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - mark.stat().st_mtime > STALE:  # its maker died at this very place
-                mark.unlink()
-        mark.open("x").close()
+        if mark.exists() and _living(mark) is None:  # its maker died at this very place
+            mark.unlink(missing_ok=True)
+        self._create(mark)
         try:
             if (now := _read(self.path)) is None:
-                self._create()
+                self._create(self.path)
             elif now == present:
                 write_atomically(self.path, self.text.encode(), durable=False)
             else:  # the mark's last maker was done before we made ours
@@ -92,7 +91,11 @@ class Lease:
 
 def holder(folder: Path) -> dict[str, Any] | None:
     """The living holder of a folder's lease (`host`, `pid`), or None."""
-    path = folder / _FILE
+    return _living(folder / _FILE)
+
+
+def _living(path: Path) -> dict[str, Any] | None:
+    """Who wrote a lease or a mark, if that one lives."""
     text = _read(path)
     if text is None:
         return None

@@ -8,7 +8,6 @@ This module needs NumPy and Pillow alone.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,17 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from lenet_core.errors import EmptyDrawingError, ImageError
+from lenet_core.errors import EmptyDrawingError
+from lenet_core.picture_files import open_picture
 from lenet_core.steps import check_steps
 
 FIELD_SIZE = 28  # side of an MNIST image, pixels
 BOX_SIZE = 20  # longer side of the ink's box in it, pixels
 CENTRE = 14.0  # where the centre of mass lies, pixel index counted from 0
 
-MAX_PIXELS = 25_000_000
-MAX_FILE_BYTES = 20_000_000
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
 PICTURE_SIZE = 256  # side that `to_picture` shrinks to, pixels: no network here takes in more
-_HEAD = 4096  # bytes at a file's beginning that tell what it is
 _FAINT = 0.1  # of full ink
 _WORK_SIZE = 1024  # larger pictures are shrunk to this side first: 20 pixels come out of it
 
@@ -58,7 +54,7 @@ def read_image(source: str | Path | IO[bytes]) -> Image.Image:
     Raises:
         ImageError: not a PNG, JPEG, WebP, BMP or GIF, damaged, or over the size limits.
     """
-    return _read(source)[0]
+    return open_picture(source)[0]
 
 
 def read_picture(source: str | Path | IO[bytes]) -> tuple[NDArray[np.uint8], str]:
@@ -67,7 +63,7 @@ def read_picture(source: str | Path | IO[bytes]) -> tuple[NDArray[np.uint8], str
     Raises:
         ImageError: not a PNG, JPEG, WebP, BMP or GIF, damaged, or over the size limits.
     """
-    image, frames = _read(source)
+    image, frames = open_picture(source)
     notes = []
     if frames > 1:
         notes.append(f"It has {frames:,} frames; the first is taken.")
@@ -77,52 +73,6 @@ def read_picture(source: str | Path | IO[bytes]) -> tuple[NDArray[np.uint8], str
     if _has_own_scale(image):
         notes.append("Its greys are stretched: the darkest to black, the lightest to white.")
     return to_picture(image), " ".join(notes)
-
-
-def _read(source: str | Path | IO[bytes]) -> tuple[Image.Image, int]:
-    """The picture, and the number of frames that the file holds."""
-    name = source if isinstance(source, (str, Path)) else getattr(source, "name", None)
-    name = Path(str(name or "The picture")).name
-    try:
-        if isinstance(source, (str, Path)) and Path(source).stat().st_size > MAX_FILE_BYTES:
-            raise ImageError(f"{name} is larger than {MAX_FILE_BYTES:,} bytes; save a smaller copy of it.")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower
-            image = Image.open(source, formats=FORMATS)
-        if not image.width * image.height:
-            raise ImageError(f"{name} has no pixels ({image.width} x {image.height}); save it again as PNG.")
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(
-                f"{name} has {image.width:,} x {image.height:,} pixels, more than the limit of "
-                f"{MAX_PIXELS:,} in all; save a smaller copy of it."
-            )
-        # Counting decodes nothing. The second picture that some cameras put into a JPEG is no frame.
-        frames = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP", "GIF") else 1
-        image.load()
-        return ImageOps.exif_transpose(image), frames
-    except FileNotFoundError as error:
-        raise ImageError(f"There is no picture {name}.") from error
-    except UnidentifiedImageError as error:
-        raise ImageError(f"{name} {_what_instead(source)}") from error
-    except ImageError:
-        raise
-    except Exception as error:  # decoders raise whatever a wrong byte leads to; the message keeps the reason
-        raise ImageError(f"{name} cannot be read ({error}); save it again as PNG.") from error
-
-
-def _what_instead(source: str | Path | IO[bytes]) -> str:
-    """What a file is that no decoder knows, and the next step."""
-    if isinstance(source, (str, Path)):
-        with Path(source).open("rb") as file:
-            head = file.read(_HEAD)
-    else:
-        source.seek(0)
-        head = source.read(_HEAD)
-    if not head:
-        return "is empty (0 bytes); choose another file."
-    if b"<svg" in head.lower() and b"<html" not in head.lower():
-        return "is an SVG; SVG is not read, save it as PNG."
-    return f"is not a picture in one of the formats {', '.join(FORMATS)}; save it as PNG, or choose another file."
 
 
 def to_picture(image: Image.Image) -> NDArray[np.uint8]:
@@ -139,7 +89,8 @@ def to_picture(image: Image.Image) -> NDArray[np.uint8]:
     mode = "L" if square.mode in ("1", "L", "LA") else "RGB"
     if not square.has_transparency_data:
         return np.array(_shrunk(square.convert(mode)))
-    clear = _shrunk(square.convert("RGBA"))  # Pillow weighs colours by their opacity as it averages
+    whole = square if square.mode == "RGBA" else square.convert("RGBA")  # a copy of the largest has 100 MB
+    clear = _shrunk(whole)  # Pillow weighs colours by their opacity as it averages
     return np.array(Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert(mode))
 
 

@@ -136,7 +136,8 @@ def _train(taken: Sequence[tuple[Member, Run]], options: argparse.Namespace) -> 
 
 
 def _side_by_side(runs: Mapping[str, Run], jobs: int, quiet: bool) -> None:
-    from lenet_core.engine import Limits, LocalEngine
+    from lenet_core.engine import Limits
+    from lenet_core.local_engine import LocalEngine
 
     if not runs:
         return

@@ -27,7 +27,7 @@ from typing import Any
 from lenet_core.errors import LenetError, RunError, StorageError
 from lenet_core.files import write_atomically
 from lenet_core.leases import Lease
-from lenet_core.library import data_dir, learner_of
+from lenet_core.library import data_dir, learner_of, stays
 from lenet_core.runs import ENDED, GIVEN_UP, Run, all_runs, trash_dir
 
 _LOG = logging.getLogger(__name__)
@@ -188,37 +188,54 @@ def _list_path() -> Path:
 
 def _empty_trash() -> None:
     """Removes what was deleted while its process was ended."""
-    with contextlib.suppress(FileNotFoundError):
-        for path in trash_dir().iterdir():
-            if path.is_symlink():
-                path.unlink(missing_ok=True)
-            else:
-                shutil.rmtree(path, ignore_errors=True)
+    trash = trash_dir()
+    if not stays(trash):  # a link: what is there was never ours
+        return
+    for path in _listed(trash):
+        if path.is_symlink():
+            _remove([path])
+        else:
+            shutil.rmtree(path, ignore_errors=True)
 
 
-class Caretaker(threading.Thread):
-    """Makes room whenever it is asked to, beside everything else.
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be read ({error.strerror or error}).") from error
+
+
+class Caretaker:
+    """Makes room whenever it is asked to, in a thread that ends when it is done.
 
     Raises:
         ValueError: `LENET_KEEP` is no number of GB.
     """
 
     def __init__(self) -> None:
-        super().__init__(name="caretaker", daemon=True)
         self._keep = keep_from_environment()
-        self._asked = threading.Event()
-        self.start()
+        self._asked = self._busy = False
+        self._lock = threading.Lock()
 
     def ask(self) -> None:
         """Asks it to look, now or when it is done with what it does."""
-        self._asked.set()
+        with self._lock:
+            self._asked = True
+            if not self._busy:
+                self._busy = True
+                threading.Thread(target=self._look, name="caretaker", daemon=True).start()
 
-    def run(self) -> None:
-        while True:
-            self._asked.wait()
-            self._asked.clear()
+    def _look(self) -> None:
+        while self._is_asked():
             try:
                 for line in make_room(self._keep):
                     _LOG.warning("%s (LENET_KEEP)", line)
             except LenetError:
                 _LOG.exception("room could not be made")
+
+    def _is_asked(self) -> bool:
+        with self._lock:
+            self._asked, self._busy = False, self._asked
+            return self._busy

@@ -144,8 +144,7 @@ def work_here(run: Run) -> None:
             bar.write(f"to go on: python -m lenet_core resume {run.name}", file=sys.stderr)
             raise
     status, last = run.look()
-    for line in make_room(keep):
-        print(f"{line} (LENET_KEEP)", file=sys.stderr)
+    _make_room(keep)
     if status == "failed":
         raise LenetError(last["message"])
     if status == "finished":
@@ -155,6 +154,14 @@ def work_here(run: Run) -> None:
     else:
         print(f"{status}; to go on: python -m lenet_core resume {run.name}")
     print(run.file("model"))
+
+
+def _make_room(keep: int) -> None:
+    try:
+        for line in make_room(keep):
+            print(f"{line} (LENET_KEEP)", file=sys.stderr)
+    except LenetError as error:  # the training is none the worse for it
+        print(f"room could not be made: {error}", file=sys.stderr)
 
 
 def _started_line(run: Run, event: dict[str, Any]) -> str:
@@ -282,13 +289,14 @@ def _work(options: argparse.Namespace) -> None:
     run = find_run(options.run)
     if options.supervised and run.status != "waiting":
         return  # it was stopped before its turn, or has failed, or another trains it: nothing is to be done
-    from lenet_core.worker import lower_priority, work
+    if options.supervised and hasattr(os, "nice"):
+        os.nice(10)  # gives way to whoever answers people, and before PyTorch is loaded, which takes seconds
+    from lenet_core.worker import work
 
     if options.supervised:
         if run.status != "waiting":  # stopped while PyTorch was loaded, which takes seconds
             return
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever supervises
-        lower_priority()
     status = work(run, supervised=options.supervised)
     if status == "failed":
         raise LenetError(run.last_event().get("message", "the run failed"))

@@ -20,25 +20,28 @@ from pathlib import Path
 from lenet_core.errors import RunError, StorageError
 from lenet_core.files import write_atomically
 from lenet_core.leases import Lease
-from lenet_core.library import data_dir
+from lenet_core.library import data_dir, runs_dir, stays
 from lenet_core.runs import Run
 
 _SUFFIX = ".json"
 _PATIENCE = 30.0  # seconds that a submission waits for others'
 _MOST_BYTES = 4096
+_FACTS: dict[str, type] = {"learner": str, "created": float, "process": int, "workers": int}
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A run to be trained, the process that handed it in, and how many workers that one allows at a time.
+    """A run to be trained, whose it is and since when, the process that handed it in, and that one's limit of workers.
 
     `stamp` is the file's time in nanoseconds, another each time that the run is handed in.
     """
 
     run: Run
+    stamp: int
+    learner: str
+    created: float
     process: int
     workers: int
-    stamp: int
 
 
 class Tickets:
@@ -61,11 +64,13 @@ class Tickets:
         """Makes a ticket, in place of an older one of the same run.
 
         Raises:
+            RunError: the run's plan is damaged, so that nobody could say whose turn it is.
             StorageError: it cannot be written.
         """
-        ticket = {"folder": str(run.folder.absolute()), "process": os.getpid(), "workers": workers}
+        plan = run.plan
+        facts = dict(zip(_FACTS, (plan.learner, float(plan.created), os.getpid(), workers), strict=True))
         path = _made(self.folder) / f"{run.name}{_SUFFIX}"
-        write_atomically(path, json.dumps(ticket).encode(), durable=False)
+        write_atomically(path, json.dumps(facts).encode(), durable=False)
 
     def take_back(self, ticket: Ticket) -> None:
         """Removes a ticket, unless the run was handed in again since.
@@ -105,10 +110,12 @@ class Tickets:
                 return known
             with open(entry.path, "rb") as file:
                 said = json.loads(file.read(_MOST_BYTES))
-            run = known.run if known else Run(Path(said["folder"]))
-            return Ticket(run, int(said["process"]), int(said["workers"]), stamp)
+            facts = [said[key] for key in _FACTS]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        run = known.run if known else Run(runs_dir() / name)
+        sound = all(isinstance(fact, kind) for fact, kind in zip(facts, _FACTS.values(), strict=True))
+        return Ticket(run, stamp, *facts) if sound and stays(run.folder) else None
 
 
 def in_turn(tickets: Iterable[Ticket], served: Mapping[str, int]) -> list[Ticket]:
@@ -117,9 +124,9 @@ def in_turn(tickets: Iterable[Ticket], served: Mapping[str, int]) -> list[Ticket
     `served` numbers the starts and holds each learner's last: first is who was served longest ago, or never.
     """
     lines: dict[str, list[Ticket]] = {}
-    for ticket in sorted(tickets, key=lambda ticket: ticket.run.plan.created):
-        lines.setdefault(ticket.run.plan.learner, []).append(ticket)
-    learners = sorted(lines, key=lambda learner: (served.get(learner, 0), lines[learner][0].run.plan.created))
+    for ticket in sorted(tickets, key=lambda ticket: ticket.created):
+        lines.setdefault(ticket.learner, []).append(ticket)
+    learners = sorted(lines, key=lambda learner: (served.get(learner, 0), lines[learner][0].created))
     return [
         lines[learner][turn]
         for turn in range(max(map(len, lines.values()), default=0))

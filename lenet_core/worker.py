@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -341,9 +340,3 @@ class Window:
         self.correct.append(step.correct)
         self.images += step.images
         self.learning_rate = step.learning_rate
-
-
-def lower_priority() -> None:
-    """Gives way to whoever answers people."""
-    if hasattr(os, "nice"):
-        os.nice(10)

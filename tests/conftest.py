@@ -10,15 +10,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
 from safetensors.torch import save_file
 
 from lenet_core.data import _fingerprint
@@ -47,6 +49,12 @@ def own_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a data folder of its own, so that none touches the user's."""
     monkeypatch.setenv("LENET_DATA_DIR", str(tmp_path / "data"))
     return tmp_path / "data"
+
+
+@pytest.fixture(autouse=True)
+def own_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python keeps the proxies of its first `urlopen` for good: those of a test that names some stay its own."""
+    monkeypatch.setattr(urllib.request, "_opener", None)
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +116,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def serve(data: Path, log: Path, script: str = "app.py", *more: str) -> tuple[subprocess.Popen[bytes], str]:
+def serve(
+    data: Path, log: Path, script: str = "app.py", *more: str, settings: Mapping[str, str] = MappingProxyType({})
+) -> tuple[subprocess.Popen[bytes], str]:
     """Starts the app as the README does, or a page of a test's own, on a free port; returns when it answers.
 
-    `more` are further options of Streamlit's.
+    `more` are further options of Streamlit's, `settings` further variables of the environment.
     """
     port = free_port()
     options = ["--server.port", str(port), "--server.headless", "true", *more]  # headless: opens no browser
@@ -119,18 +129,20 @@ def serve(data: Path, log: Path, script: str = "app.py", *more: str) -> tuple[su
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
-            env={**os.environ, "LENET_DATA_DIR": str(data), "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "LENET_DATA_DIR": str(data), "PYTHONPATH": str(ROOT), **settings},
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 60
+    met: OSError | None = None
     while time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1):
                 return process, url
-        except OSError:
+        except OSError as error:
+            met = error
             time.sleep(0.1)
     process.kill()
-    raise RuntimeError(f"the app did not start: {log.read_text()[-2000:]}")
+    raise RuntimeError(f"the app did not start, last met with {met!r}: {log.read_text()[-2000:]}") from met
 
 
 @pytest.fixture(scope="session")
@@ -147,3 +159,15 @@ def chromium_path() -> str | None:
     """The Chromium or Chrome of this machine: `CHROMIUM` in the environment, or one on the path."""
     named = os.environ.get("CHROMIUM")
     return named or next((path for name in _CHROMIUMS if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, one for all: a thread can have no second Playwright beside one that runs."""
+    path = chromium_path()
+    if path is None:
+        missing("no Chromium found: install it, or name one in the variable CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

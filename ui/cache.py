@@ -162,7 +162,7 @@ def portable(network: Network) -> dict[str, Any]:
     return _portable(network, version(network))
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)  # 5 MB each at most
+@st.cache_data(max_entries=16, show_spinner=False)  # 5 MB each at most; a copy for each visitor, once
 def _portable(network: Network, changed: int) -> dict[str, Any]:
     import base64
 

@@ -80,7 +80,8 @@ def begin(key: str) -> None:
         if key != "exercises" and state.has_left("exercises"):
             st.page_link(ROOMS["exercises"].page, label="Back to the exercise", icon=ROOMS["exercises"].icon)
         sign_in.sign_out()
-        learner_cookie(state.learner())  # takes no room here
+        if not sign_in.signed_in():  # else an address would stay in the browser
+            learner_cookie(state.learner())  # takes no room here
     with suppress(LenetError):  # the cluster is away: the Train page says so
         cache.engine()  # whichever page is opened first, unfinished trainings go on
     st.title(room.title, anchor=False)

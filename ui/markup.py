@@ -102,7 +102,7 @@ def literal(text: str) -> str:
     Streamlit looks for icons, `:material/home:`, `:smile:`, for addresses, `www.` and `@`, and for arrows, `->`, when
     the backslashes are gone: a word joiner, which nobody sees, ends what these could be.
     """
-    line = re.sub(r"[:@]|www(?=\.)|[-<>=](?=[-<>=])", "\\g<0>\u2060", " ".join(text.split()), flags=re.IGNORECASE)
+    line = re.sub(r"[:@]|www(?=\.)|[-~<>=](?=[-<>=])", "\\g<0>\u2060", " ".join(text.split()), flags=re.IGNORECASE)
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", line)
 
 

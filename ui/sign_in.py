@@ -3,65 +3,108 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import streamlit as st
+from streamlit.config import is_manually_set
 from streamlit.errors import Error as StreamlitError
 
 from ui import markup
 
 _LOG = logging.getLogger(__name__)
 _LEAST_SECRET = 32  # characters
+_MEMBER = re.compile(r"\*|[^@\s*]*@[^@\s*]+\.[^@\s*]+")
 _BROKEN = "The sign-in is not set up rightly, so nobody can come in; the server's terminal says what is missing."
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who may come in, and how: Streamlit's section `[auth]`, and `members` (addresses, `@domain`s, or `*`)."""
+
+    auth: Mapping[str, Any]
+    members: tuple[str, ...]
 
 
 def ask() -> None:
     """Lets a page go on where no sign-in is asked for, or a member has signed in; else ends it with the door."""
-    secrets = _secrets()
-    if secrets is None:
-        _closed("a secrets file is there, but cannot be read as TOML")
-    elif "auth" in secrets and len(str(secrets["auth"].get("cookie_secret", ""))) < _LEAST_SECRET:
-        _closed(f"cookie_secret has fewer than {_LEAST_SECRET} characters; whoever guesses it can be anybody")
-    elif "auth" in secrets and not st.user.get("is_logged_in"):
-        _door(secrets["auth"])
-    elif "auth" in secrets and not is_member(st.user.to_dict(), _members(secrets)):
+    try:
+        door = _door()
+    except ValueError as error:
+        _closed(str(error))
+    if door is None:
+        return
+    if not signed_in():
+        _show(door)
+    elif not is_member(st.user.to_dict(), door.members):
         _turned_away()
+
+
+def signed_in() -> bool:
+    """Whether the visitor has signed in."""
+    return bool(st.user.get("is_logged_in"))
 
 
 def sign_out() -> None:
     """The way out, for the menu; nothing where nobody has signed in."""
-    if st.user.get("is_logged_in"):
+    if signed_in():
         who = markup.literal(str(st.user.get("email") or st.user.get("name") or "you"))
         if st.button("Sign out", type="tertiary", key="sign_out", help=f"Signed in as {who}"):
             st.logout()
 
 
 def is_member(user: Mapping[str, Any], members: Sequence[str]) -> bool:
-    """Whether a signed-in user is one of `members`: addresses, or domains as `@school.example`; all are if none named.
+    """Whether a signed-in user is one of `members`: addresses, domains as `@school.example`, or `*` for everybody.
 
     An address that the provider says is not verified is nobody's: anyone could have claimed it.
     """
-    if user.get("email_verified") in (False, "false"):
+    if str(user.get("email_verified")).lower() == "false":
         return False
     email = str(user.get("email") or "").lower()
-    return not members or any(
-        email.endswith(member.lower()) if member.startswith("@") else email == member.lower() for member in members
+    return any(
+        member == "*" or (email.endswith(member.lower()) if member.startswith("@") else email == member.lower())
+        for member in members
     )
 
 
-def _secrets() -> Mapping[str, Any] | None:
-    """What the secrets file says, empty where there is none; None if it cannot be read."""
-    if st.secrets.load_if_toml_exists():
-        return st.secrets
-    # A sign-in that was set up with a typing error must not leave the door open.
-    return None if any(Path(file).exists() for file in st.get_option("secrets.files")) else {}
+def read(secrets: Mapping[str, Any]) -> Door:
+    """The sign-in that a secrets file asks for. Whatever it leaves open is an error: a slip must not open the door.
+
+    Raises:
+        ValueError: a setting is missing or wrong.
+    """
+    auth, classroom = secrets.get("auth"), secrets.get("classroom")
+    if not isinstance(auth, Mapping) or not isinstance(classroom, Mapping):
+        raise ValueError("a secrets file must have the sections [auth] and [classroom]; without a sign-in have no file")
+    if len(str(auth.get("cookie_secret", ""))) < _LEAST_SECRET:
+        raise ValueError(f"cookie_secret has fewer than {_LEAST_SECRET} characters; whoever guesses it can be anybody")
+    members = classroom.get("members")
+    if set(classroom) != {"members"} or not isinstance(members, Sequence) or isinstance(members, str) or not members:
+        raise ValueError('[classroom] must say members = [...] and no more; members = ["*"] is everybody')
+    for member in members:
+        if not isinstance(member, str) or not _MEMBER.fullmatch(member):
+            raise ValueError(f'{member!r} in members is no address, no domain as "@school.example" and not "*"')
+    return Door(auth, tuple(members))
 
 
-def _members(secrets: Mapping[str, Any]) -> list[str]:
-    named = secrets["classroom"].get("members", []) if "classroom" in secrets else []
-    return [str(one).strip() for one in named]
+def _door() -> Door | None:
+    """What the secrets files ask for; None where the project has none, whatever the user's own, for all apps, says.
+
+    Raises:
+        ValueError: a file that should be there is not, or a setting is missing or wrong.
+    """
+    readable = st.secrets.load_if_toml_exists()
+    if readable and "auth" in st.secrets:
+        return read(st.secrets)
+    files = [Path(file) for file in st.get_option("secrets.files")]
+    if is_manually_set("secrets.files") or any(path.exists() for path in files if path.parent.parent != Path.home()):
+        if not readable:
+            raise ValueError(f"{' and '.join(map(str, files))}: there is no file, or it cannot be read as TOML")
+        return read(st.secrets)
+    return None
 
 
 def _providers(auth: Mapping[str, Any]) -> list[str]:
@@ -70,10 +113,10 @@ def _providers(auth: Mapping[str, Any]) -> list[str]:
     return ["default"] if "client_id" in auth or not named else named
 
 
-def _door(auth: Mapping[str, Any]) -> NoReturn:
+def _show(door: Door) -> NoReturn:
     st.title("LeNet Playground", anchor=False)
     st.html(markup.lead("This one asks who you are, so that what you train is yours again next time."))
-    for provider in _providers(auth):
+    for provider in _providers(door.auth):
         label = "Sign in" if provider == "default" else f"Sign in with {markup.literal(provider.capitalize())}"
         if st.button(label, icon=":material/login:", type="primary", key=f"sign_in.{provider}"):
             try:

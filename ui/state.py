@@ -182,7 +182,7 @@ def learner() -> str:
     """Who is learning: their sign-in where the server asks for one, else what their browser keeps, else new."""
     if st.user.get("is_logged_in"):
         # Some providers give no address; what they call their own user is as lasting.
-        who = str(st.user.get("email") or f"{st.user.get('iss')} {st.user.get('sub')}")
+        who = str(st.user.get("email") or "").lower() or f"{st.user.get('iss')} {st.user.get('sub')}"
         short = len(who) <= 200  # the most that a plan can bear
         return who if short else hashlib.sha256(who.encode(errors="surrogatepass")).hexdigest()
     if "learner" not in st.session_state:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import random
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from lenet_core.architecture import Architecture, ledger
-from lenet_core.bounds import MAX_PARAMETERS
+from lenet_core.bounds import MAX_CONNECTIONS, MAX_PARAMETERS, MAX_UNITS
 from lenet_core.layers import build
 from lenet_core.layout import Conv, shape_text
 from lenet_core.presets import C3_TABLE, PRESETS, preset, preset_source
@@ -380,8 +381,39 @@ def test_a_network_of_the_largest_size_is_taken_and_one_parameter_more_is_not() 
 
 
 def test_a_layer_of_too_many_units_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"c1.*4096x1024x1024.*20,000,000"):
+    with pytest.raises(ValueError, match=r"c1.*4096x1024x1024.*5,000,000"):
         Architecture("wide", (1, 1024, 1024), (Conv(4096, kernel_size=1),), ())
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        # Each layer is within what one may have, and all parameters are.
+        (((3, 256, 256), (Conv(20, 3, padding=1, pool=0),) * 4), ("c3", "20x256x256", "units", "limit of 5,000,000")),
+        (((4, 1024, 1024), (Conv(1, 1, pool=0),)), ("c1", "1x1024x1024", "units")),
+        (((64, 1024, 1024), (Conv(1, 1, stride=1024, pool=0),)), ("c1", "67,108,865 units")),  # the images alone
+        (((64, 64, 64), (Conv(256, 31, padding=15, pool=0),)), ("c1", "256x64x64", "connections")),
+        (((1, 512, 512), (Conv(1, 1, pool=250, pool_stride=1),)), ("s2", "1x263x263", "connections", "2,000,000,000")),
+        (((1, 32, 32), (Conv(1024, 1, pool=0), Conv(2048, 1, pool=0))), ("c3", "2048x32x32", "connections")),
+        # Few connections in the tables, and all of their kernels to be multiplied.
+        (((1, 40, 40), (Conv(1024, 1, pool=0), Conv(1024, 8, table=((0,),) * 1024, pool=0))), ("c3", "connections")),
+    ],
+)
+def test_a_network_that_would_keep_a_server_busy_with_one_image_is_refused(
+    network: tuple[tuple[int, int, int], tuple[Conv, ...]], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r".+") as caught:
+        Architecture("costly", *network, ())
+    message = str(caught.value)
+    assert [word for word in words if word not in message] == [], message
+    assert "\n" not in message
+
+
+def test_a_network_that_costs_as_much_as_one_may_is_taken() -> None:
+    wide = Architecture("wide", (1, 960, 960), (Conv(2, 1, pool=0),), (), num_classes=2)
+    assert sum(math.prod(layer.output_shape) for layer in wide.layers if layer.kind != "flatten") > MAX_UNITS * 0.7
+    arch = preset("alexnet-2012").replace(groups=1)
+    assert MAX_CONNECTIONS / 2 < arch.connections < MAX_CONNECTIONS
 
 
 def test_codes_of_an_rbf_output_count_towards_the_limit() -> None:

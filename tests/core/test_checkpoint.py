@@ -264,8 +264,8 @@ def test_a_missing_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
 
 def test_a_network_of_a_million_million_parameters_is_refused_before_it_is_built(tmp_path: Path, whole: bytes) -> None:
     message = refusal(with_architecture(whole, dense=[10**6, 10**6]), tmp_path)
-    assert "parameters" in message
-    assert "100,000,000" in message
+    assert "1,000,077,057,936 connections" in message
+    assert "2,000,000,000" in message
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ import pytest
 from safetensors.torch import load_file
 
 from lenet_core import engine as engines
-from lenet_core.engine import WORKER_ENVIRONMENT, Limits, LocalEngine, fail, last_words
+from lenet_core import local_engine
+from lenet_core.engine import WORKER_ENVIRONMENT, Limits, fail, last_words
 from lenet_core.errors import RunError, StorageError
 from lenet_core.history import History
 from lenet_core.leases import Lease, holder
 from lenet_core.library import runs_dir
+from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Plan, Run, all_runs, create_run, unfinished
 from tests.conftest import ROOT
 from tests.core.trainings import all_of, kinds, lives, new_run, start_worker, tiny, until, worker_of
@@ -264,11 +266,12 @@ def test_a_worker_that_cannot_even_begin_is_a_failure_that_says_why(
     make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = make_engine()
-    monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", "raise SystemExit('no torch here')"])
+    cannot = [sys.executable, "-c", "raise SystemExit('no torch here')"]
+    monkeypatch.setattr(local_engine, "command", lambda run: cannot)
     (run,) = engine.submit(plans(1))
     until(lambda: run.status == "failed", "the failure")
     assert "ended with status 1, 3 times. Its last words: no torch here" in run.last_event()["message"]
-    monkeypatch.setattr(engines, "command", lambda run: ["/nowhere/python"])
+    monkeypatch.setattr(local_engine, "command", lambda run: ["/nowhere/python"])
     (run,) = engine.submit(plans(1))
     until(lambda: run.status == "failed", "the failure")
     assert "No worker could be started (No such file or directory)" in run.last_event()["message"]
@@ -292,7 +295,8 @@ def test_failing_a_run_that_is_gone_or_held_says_nothing() -> None:
 
 LAUNCHER = """
 import sys, time
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core.engine import Limits
+from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import find_run
 engine = LocalEngine(Limits(2, 10, 10))
 for name in sys.argv[1:]:

@@ -192,8 +192,16 @@ def test_one_who_died_while_taking_over_stops_nobody_for_long(tmp_path: Path) ->
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=False, timeout=60)
     assert done.returncode == 9
     (mark,) = [other for other in tmp_path.iterdir() if other != path]
-    with pytest.raises(RunError, match="just taken"):
-        Lease(tmp_path)
+    left = mark.read_text()
+    assert Lease(tmp_path).beat()  # its process is known to be dead
+    assert list(tmp_path.iterdir()) == [path]
+
+    lease_of(tmp_path)
+    make_old(path)
+    for elsewhere in (left.replace(socket.gethostname(), "elsewhere"), ""):  # or ended before it could say who it is
+        mark.write_text(elsewhere)
+        with pytest.raises(RunError, match="just taken"):
+            Lease(tmp_path)
     make_old(mark)
     assert Lease(tmp_path).beat()
     assert list(tmp_path.iterdir()) == [path]

@@ -11,9 +11,9 @@ import pytest
 from lenet_core.__main__ import main
 from lenet_core.leases import Lease, holder
 from lenet_core.library import data_dir, runs_dir, uploads_dir
-from lenet_core.retention import given_up_runs, keep_from_environment, make_room, taken
+from lenet_core.retention import Caretaker, given_up_runs, keep_from_environment, make_room, taken
 from lenet_core.runs import Run, all_runs
-from tests.core.trainings import make_old, new_run
+from tests.core.trainings import make_old, new_run, until
 
 BLOCK = 4096
 GALLERIES = ("examples", "worst", "mistakes")
@@ -181,6 +181,27 @@ def test_a_link_out_of_the_data_folder_is_not_followed(tmp_path: Path) -> None:
     (runs_dir() / "link").symlink_to(outside)
     make_room(1)
     assert (outside / "mine").read_text() == "mine"
+
+
+def test_a_trash_that_is_a_link_out_of_the_data_folder_is_not_emptied(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "letters").mkdir(parents=True)
+    data_dir().mkdir(parents=True)
+    (data_dir() / "trash").symlink_to(outside)
+    make_room(1)
+    assert (outside / "letters").exists()
+
+
+def test_a_caretaker_is_no_thread_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENET_KEEP", "0.000001")
+    caretaker = Caretaker()
+    for _ in range(3):
+        runs = [run_of("ada", age) for age in (300, 200, 100)]
+        for _ in range(20):
+            caretaker.ask()
+        until(lambda runs=runs: not runs[0].folder.exists() and not runs[1].folder.exists(), "the old ones' end")
+        until(lambda: "caretaker" not in {thread.name for thread in threading.enumerate()}, "its end")
+    assert all_runs()
 
 
 @pytest.mark.parametrize(("text", "keep"), [("", 10**10), ("0", 0), ("0.5", 5 * 10**8), ("1e3", 10**12)])

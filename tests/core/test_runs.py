@@ -366,7 +366,7 @@ def test_of_those_that_wait_a_damaged_one_is_marked_failed_and_the_others_go_on(
 
 
 def test_whoever_lists_runs_does_not_wait_for_pytorch() -> None:
-    modules = "lenet_core.runs, lenet_core.engine, lenet_core.history, lenet_core.leases, lenet_core.run_commands"
+    modules = "lenet_core.runs, lenet_core.local_engine, lenet_core.history, lenet_core.leases, lenet_core.run_commands"
     code = f"import sys, {modules}; print([name for name in ('torch', 'numpy', 'streamlit') if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True

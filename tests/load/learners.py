@@ -1,34 +1,32 @@
 """Learners without a browser: they speak to the app as Streamlit's own page does, so that many fit into one process.
 
-For a server on this machine only, and for a bounded number of learners and seconds.
+For a server on this machine only; `lessons.py` has what many of them do together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from lenet_core.strokes import Stroke, Strokes
 
-MOST_LEARNERS = 200
-MOST_SECONDS = 600.0
 LONGEST_RERUN = 60.0  # seconds, after which a rerun counts as lost
 _HERE = ("127.0.0.1", "localhost", "::1")
 _CANVAS = "streamlit_drawable_canvas"  # ends the name of the component
+_WIDGETS = ("button", "checkbox", "button_group", "selectbox")  # that a learner knows how to use
 _Result = TypeVar("_Result")
 _DONE = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY)
 
@@ -48,7 +46,8 @@ class Rerun:
 class Learner:
     """A visitor's session on the server at `url`. After each rerun `shown` is the HTML that it sent, all in one text.
 
-    What a page does on a clock of its own (a chart of a running training) is not asked for.
+    `clocks` are the parts of the page that a browser asks for again and again, each with the seconds in between; here
+    they are asked for by `tick` alone.
 
     Raises:
         ValueError: the server is not on this machine.
@@ -60,16 +59,27 @@ class Learner:
             raise ValueError(f"{url}: learners are for a server of one's own, on {' or '.join(_HERE)}.")
         self.url = url
         self.shown = ""
+        self.clocks: dict[str, float] = {}
+        self.answered = 0  # reruns that came to their end
         self._socket: ClientConnection | None = None
         self._pages: dict[str, str] = {}  # a page's name in the address, and what Streamlit calls it
         self._page = self._query = self._canvas = self._fragment = ""
-        self._sent: dict[str, str] = {}  # what each widget sent last, as JSON
+        self._sent: dict[str, WidgetState] = {}  # what each widget sent last
+        self._widgets: dict[str, tuple[str, Any, str]] = {}  # by label: kind, what it was made from, fragment
 
-    async def open(self, page: str = "draw") -> Rerun:
+    @property
+    def query(self) -> str:
+        """What stands in the page's address behind the question mark."""
+        return self._query
+
+    async def open(self, page: str = "draw", query: str = "") -> Rerun:
         """Goes straight to a page, as a link does; the answer to the first message is the whole page."""
+        self._query = query
         address = f"ws://{urlsplit(self.url).netloc}/_stcore/stream"
         self._socket = await connect(address, subprotocols=[Subprotocol("streamlit")], max_size=None, proxy=None)
-        return await self._rerun(page_name=page)
+        answer = await self._rerun(page_name=page)
+        self._page = self._pages[page]  # by a link the session begins as that of the first page
+        return answer
 
     async def turn_to(self, page: str) -> Rerun:
         """Goes to another page by the menu, within the session.
@@ -81,6 +91,7 @@ class Learner:
             raise LearnerError(f"The menu has no page {page!r}, but {', '.join(self._pages) or 'none'}.")
         self._page, self._query, self._canvas = self._pages[page], "", ""
         self._sent.clear()  # a page's widgets go with it
+        self._widgets.clear()
         return await self._rerun(page_script_hash=self._page)
 
     async def draw(self, strokes: Strokes) -> Rerun:
@@ -91,23 +102,51 @@ class Learner:
         """
         if not self._canvas:
             raise LearnerError("There is no canvas on this page: open the Draw page first.")
-        self._sent[self._canvas] = json.dumps(_drawing(strokes), separators=(",", ":"))
+        drawing = json.dumps(_drawing(strokes), separators=(",", ":"))
+        self._sent[self._canvas] = WidgetState(id=self._canvas, json_value=drawing)
         return await self._rerun(page_script_hash=self._page, fragment_id=self._fragment)
+
+    async def use(self, label: str, option: str = "") -> Rerun:
+        """Uses a widget: presses a button, turns a switch over, or chooses `option` of several.
+
+        Raises:
+            LearnerError: the page has no such widget.
+        """
+        if label not in self._widgets:
+            raise LearnerError(f"There is no {label!r} on this page, but {', '.join(self._widgets) or 'nothing'}.")
+        kind, widget, fragment = self._widgets[label]
+        state = WidgetState(id=widget.id)
+        match kind:
+            case "button":
+                state.trigger_value = True
+                return await self._rerun(state, page_script_hash=self._page, fragment_id=fragment)
+            case "checkbox":
+                was = self._sent[widget.id].bool_value if widget.id in self._sent else widget.default
+                state.bool_value = not was
+            case "button_group":
+                state.string_array_value.data.append(option)
+            case "selectbox":
+                state.string_value = option
+        self._sent[widget.id] = state
+        return await self._rerun(page_script_hash=self._page, fragment_id=fragment)
+
+    async def tick(self, clock: str) -> Rerun:
+        """Asks for one of the `clocks`' parts of the page, as a browser does when its time has come."""
+        return await self._rerun(page_script_hash=self._page, fragment_id=clock, is_auto_rerun=True)
 
     async def close(self) -> None:
         """Closes the page; the server forgets the session some time later."""
         if self._socket is not None:
             await self._socket.close()
 
-    async def _rerun(self, **asked: str) -> Rerun:
+    async def _rerun(self, pressed: WidgetState | None = None, **asked: str | bool) -> Rerun:
         if self._socket is None:
             raise LearnerError("The page is not open.")
         message = BackMsg()
         for name, value in asked.items():
             setattr(message.rerun_script, name, value)
         message.rerun_script.query_string = self._query
-        for widget, value in self._sent.items():
-            message.rerun_script.widget_states.widgets.add(id=widget, json_value=value)
+        message.rerun_script.widget_states.widgets.extend([*self._sent.values(), *([pressed] if pressed else [])])
         start = time.perf_counter()
         try:
             async with asyncio.timeout(LONGEST_RERUN):
@@ -115,11 +154,13 @@ class Learner:
                 received = await self._until_done(self._socket)
         except TimeoutError as error:
             raise LearnerError(f"A rerun did not end within {LONGEST_RERUN:g} seconds.") from error
+        self.answered += 1
         return Rerun(time.perf_counter() - start, received)
 
     async def _until_done(self, socket: ClientConnection) -> int:
         """Reads what a rerun sends, and returns how many bytes it was."""
         received, html = 0, []
+        clocks: dict[str, float] = {}
         async for data in socket:
             assert isinstance(data, bytes)
             received += len(data)
@@ -127,6 +168,12 @@ class Learner:
             match message.WhichOneof("type"):
                 case "new_session":
                     self._page = message.new_session.page_script_hash
+                    clocks = {}
+                case "auto_rerun":
+                    clocks[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+                case "stop_auto_rerun":
+                    for gone in message.stop_auto_rerun.fragment_ids:
+                        self.clocks.pop(gone, None)
                 case "navigation":
                     self._pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
                 case "page_info_changed":
@@ -134,6 +181,8 @@ class Learner:
                 case "delta":
                     html.append(self._look_at(message.delta))
                 case "script_finished" if message.script_finished in _DONE:
+                    whole = message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
+                    self.clocks = clocks if whole else self.clocks | clocks
                     self.shown = "\n".join(html)
                     return received
                 case "script_finished" if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
@@ -148,6 +197,9 @@ class Learner:
             raise LearnerError(f"The page shows {element.exception.type}: {element.exception.message}")
         if kind == "bidi_component" and element.bidi_component.component_name.endswith(_CANVAS):
             self._canvas, self._fragment = element.bidi_component.id, delta.fragment_id
+        if kind in _WIDGETS:
+            widget = getattr(element, kind)
+            self._widgets[widget.label] = (kind, widget, delta.fragment_id)
         return str(element.html.body) if kind == "html" else ""
 
 
@@ -179,85 +231,3 @@ def alone(doing: Coroutine[Any, Any, _Result]) -> _Result:
     """Does it to its end in a thread of its own, since a browser that Playwright drives takes the caller's loop."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, doing).result()
-
-
-@dataclass(frozen=True)
-class Habits:
-    """How learners draw: one stroke of `stroke` seconds, then `pause` seconds of thinking, a third more or less."""
-
-    stroke: float = 1.0
-    pause: float = 7.0
-
-
-@dataclass
-class Lesson:
-    """What learners met with: the reruns at their pen-ups, those of opening the page, and what went wrong."""
-
-    pen_ups: list[Rerun] = field(default_factory=list)
-    opened: list[Rerun] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-async def lesson(
-    url: str,
-    learners: int,
-    seconds: float,
-    digits: Sequence[Strokes],
-    habits: Habits = Habits(),
-    all_there: Callable[[], None] = lambda: None,
-) -> Lesson:
-    """So many learners open the Draw page, one after the other, and then draw for so long, each at a time of their own.
-
-    Each draws one of `digits` (in canvas pixels) stroke by stroke, then another in its place. `all_there` is called
-    once all pages are open. A learner who meets with an error goes home.
-
-    Raises:
-        ValueError: the server is not on this machine, or learners or seconds are out of bounds.
-    """
-    if not 1 <= learners <= MOST_LEARNERS:
-        raise ValueError(f"{learners} learners: give 1 to {MOST_LEARNERS}.")
-    if not 0 < seconds <= MOST_SECONDS:
-        raise ValueError(f"{seconds:g} seconds: give more than 0 and at most {MOST_SECONDS:g}.")
-    met = Lesson()
-    everyone = [Learner(url) for _ in range(learners)]
-    try:
-        for learner in everyone:
-            await _noting(met, _opens(learner, met))
-        all_there()
-        end = time.monotonic() + seconds
-        async with asyncio.TaskGroup() as group:
-            for number, learner in enumerate(everyone):
-                chance = random.Random(number)
-                group.create_task(_noting(met, _draws(learner, met, digits, habits, end, chance)))
-    finally:
-        for learner in everyone:
-            await learner.close()
-    return met
-
-
-async def _opens(learner: Learner, met: Lesson) -> None:
-    met.opened.append(await learner.open("draw"))
-
-
-async def _draws(
-    learner: Learner, met: Lesson, digits: Sequence[Strokes], habits: Habits, end: float, chance: random.Random
-) -> None:
-    await asyncio.sleep(chance.uniform(0, habits.stroke + habits.pause))  # nobody begins at the same moment
-    while True:
-        digit = chance.choice(digits)
-        for count in range(1, len(digit) + 1):
-            if time.monotonic() + habits.stroke > end:
-                return
-            await asyncio.sleep(habits.stroke)  # nothing is sent while the pen is down
-            met.pen_ups.append(await learner.draw(digit[:count]))
-            if f'data-strokes="{count}"' not in learner.shown:
-                raise LearnerError(f"The page does not answer to {count} strokes.")
-            await asyncio.sleep(habits.pause * chance.uniform(2 / 3, 4 / 3))
-
-
-async def _noting(met: Lesson, doing: Coroutine[Any, Any, None]) -> None:
-    """Does something, and notes what the app or the connection did wrong."""
-    try:
-        await doing
-    except (LearnerError, OSError, WebSocketException) as error:
-        met.errors.append(f"{type(error).__name__}: {error}")

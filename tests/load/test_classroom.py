@@ -1,4 +1,7 @@
-"""A class at the Draw page: its pen-ups are all that it asks of the server."""
+"""A class at the Draw page, whose pen-ups are all that it asks of the server; and what else such learners can do.
+
+A class that turns pages while networks train is in tests/trust/test_06_classroom.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import pytest
 
 from lenet_core.strokes import Strokes
 from tests.conftest import Server
-from tests.load.learners import MOST_LEARNERS, MOST_SECONDS, Habits, Learner, LearnerError, Lesson, alone, lesson
+from tests.load.learners import Learner, LearnerError, alone
+from tests.load.lessons import MOST_LEARNERS, MOST_SECONDS, Habits, Lesson, lesson, start_training
 from tests.pens import pen_digits
 
 
@@ -56,6 +60,36 @@ def test_a_learner_turns_pages_and_finds_the_drawing_again(server: Server, digit
     assert answered not in empty
     assert answered not in elsewhere
     assert answered in back
+
+
+def test_a_learner_trains_and_sees_that_it_is_stopped(server: Server, digits: list[Strokes]) -> None:
+    async def trains_and_stops() -> tuple[Lesson, Lesson]:
+        watcher = await start_training(server.url, {"recipe": "lenet-modern", "data": "mnist-5k", "epochs": "10000"})
+        trained = await lesson(server.url, 1, 2, digits, watchers=[watcher])
+        await watcher.use("Stop")
+        stopped = await lesson(server.url, 1, 4, digits, watchers=[watcher])
+        await watcher.close()
+        return trained, stopped
+
+    trained, stopped = alone(trains_and_stops())
+    assert trained.errors == []
+    assert trained.ticks
+    assert stopped.errors == ["LearnerError: The training is stopped."]
+
+
+def test_a_learner_knows_what_a_page_has(server: Server) -> None:
+    async def looks_for_it() -> None:
+        learner = Learner(server.url)
+        await learner.open("history")
+        await learner.use("Squashing function")
+        assert "modern=activation" in learner.query
+        await learner.use("Squashing function")
+        assert "modern" not in learner.query
+        with pytest.raises(LearnerError, match="no 'A digit' on this page"):
+            await learner.use("A digit", "8")
+        await learner.close()
+
+    alone(looks_for_it())
 
 
 def test_learners_stay_on_this_machine_and_within_bounds() -> None:

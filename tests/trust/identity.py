@@ -76,7 +76,9 @@ def tls_proxy(target: int, port: int, folder: Path) -> Iterator[None]:
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
+        loop.close()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()

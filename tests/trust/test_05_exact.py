@@ -32,6 +32,7 @@ RECIPES_TRIED: dict[str, Recipe] = {
     ),
     "a large batch": tiny(**{**_LONGER, "batch_size": 100, "epochs": 20, "shift": 1}),
 }
+SAVES = (0.0, 0.05, 0.0, 10.0)  # seconds between two saved states, kill by kill; 0: after every step
 
 
 def results(run: Run) -> dict[str, torch.Tensor]:
@@ -82,9 +83,7 @@ def go_on_to_the_end(run: Run) -> None:
 def killed(run: Run, most: int, steps: int, dice: random.Random) -> int:
     """How many times it was killed, at random steps, before it came to its end; at most so many."""
     for kills in range(most):
-        process = mortal.begin(
-            mortal.train_and_die, run.name, dice.randrange(steps // 3), dice.choice([0.0, 0.0, 0.05, 10.0])
-        )
+        process = mortal.begin(mortal.train_and_die, run.name, dice.randrange(steps // 3), SAVES[kills % len(SAVES)])
         process.join()
         if process.exitcode == 0:
             return kills
@@ -94,8 +93,8 @@ def killed(run: Run, most: int, steps: int, dice: random.Random) -> int:
 
 
 def test_killed_at_random_steps_and_resumed(trust: Trust) -> None:
-    dice, promised, all_resumed = random.Random(), trust.count(2, 50), 0
-    for name, recipe in RECIPES_TRIED.items():
+    dice, promised, all_resumed = random.Random(), trust.count(1, 50), 0
+    for name, recipe in list(RECIPES_TRIED.items())[:: trust.count(2, 1)]:
         plan = Plan(recipe, device="cpu")
         whole = trained(plan)
         (started,) = all_of(whole, "started")

@@ -8,14 +8,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from lenet_core import engine as engines
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core import local_engine as engines
+from lenet_core.engine import Limits
 from lenet_core.errors import RunError
 from lenet_core.leases import Lease
-from lenet_core.library import data_dir
+from lenet_core.library import data_dir, runs_dir
+from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Plan, Run, all_runs, create_run, unfinished
 from tests.conftest import ROOT
 from tests.core.trainings import all_of, kinds, tiny, until
@@ -38,9 +40,10 @@ lease.release()
 # accepted and what was refused. It stays until its input ends.
 TAKER = """
 import json, sys, threading
-from lenet_core import engine as engines
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core import local_engine as engines
+from lenet_core.engine import Limits
 from lenet_core.errors import RunError
+from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Plan
 from tests.core.trainings import tiny
 limits, learners, each, brief = json.loads(sys.argv[1])
@@ -70,8 +73,9 @@ engine.close()
 # One that submits a run at each instant it is told, and says whether it was accepted.
 RACER = """
 import sys, time
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core.engine import Limits
 from lenet_core.errors import RunError
+from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Plan
 from tests.core.trainings import tiny
 engine = LocalEngine(Limits(0, 1, 1))
@@ -324,24 +328,42 @@ def test_what_a_sweep_left_is_the_apps_to_go_on_with_and_no_other_sweeps(
         sweep.close()
 
 
-def test_a_ticket_of_nothing_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ticket_of_nothing_stops_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
     monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", BRIEF, str(run.folder)])
     engine = LocalEngine(Limits(1, 9, 9))
     try:
         (queue,) = [path for path in (data_dir() / "queue").iterdir() if path.is_dir()]
-        for name, content in {"a": b"", "b": b"[" * 9_000, "c": b'{"folder": 5}', "d": b"null"}.items():
-            (queue / f"{name}.json").write_bytes(content)
-        (queue / "e.json").mkdir()
+        sound = {"learner": "", "created": 1.0, "process": 1, "workers": 1}
+        garbage = [
+            b"", b"\xff", b"null", b"5", b"[" * 9_000, b"{}", b" " * 9_000,
+            *(
+                json.dumps({**sound, key: value}).encode()
+                for key in sound
+                for value in (None, [], "\0", float("inf"), float("nan"), 10**400, -1)
+            ),
+        ]  # fmt: skip
+        for number, content in enumerate(garbage):
+            (queue / f"{number}.json").write_bytes(content)
+        (queue / "folder.json").mkdir()
+        runs_dir().mkdir(parents=True)
+        (runs_dir() / "link").symlink_to(elsewhere)
+        (queue / "link.json").write_text(json.dumps(sound))
         damaged, deleted = create_run(Plan(tiny())), create_run(Plan(tiny()))
+        _ = damaged.plan  # as whoever hands it in knew it
+        (damaged.folder / "recipe.json").write_bytes(b"{")
+        engine.enqueue(damaged)
         engine.enqueue(deleted)
         deleted.delete()
-        (queue / "f.json").write_text(json.dumps({"folder": str(damaged.folder), "process": 1, "workers": 1}))
-        (damaged.folder / "recipe.json").write_bytes(b"{")
         (run,) = engine.submit([Plan(tiny())])
         until(lambda: run.status == "finished", "the sound one")
         until(lambda: damaged.status == "failed", "the damaged one's mark")
+        time.sleep(0.5)
+        assert kinds(damaged) == ["failed"]  # once
         assert "cannot be read" in damaged.last_event()["message"]
         assert engine.problem() == ""
     finally:
         engine.close()
     assert not deleted.folder.exists()
+    assert list(elsewhere.iterdir()) == []

@@ -20,15 +20,17 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from tornado.websocket import websocket_connect
 
-from lenet_core import engine as engines
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core import local_engine as engines
+from lenet_core.engine import Limits
 from lenet_core.knobs import turn
 from lenet_core.leases import holder
+from lenet_core.local_engine import LocalEngine
 from lenet_core.recipes import RECIPES
 from lenet_core.runs import ENDED, Plan, Run, create_run
 from tests.conftest import serve
 from tests.core.test_engine import LONG, workers_of
 from tests.core.trainings import all_of, litter, lives, tiny, until
+from tests.load.learners import alone
 from tests.trust.conftest import Trust
 
 PROMISED = 2.0  # seconds
@@ -133,7 +135,7 @@ def stop_one(engine: LocalEngine, moment: Moment, number: int) -> tuple[str, flo
 
 
 def test_a_stop_takes_hold_wherever_the_training_is(trust: Trust) -> None:
-    before, count, limit = children(), trust.count(8, 100), patience()
+    before, count, limit = children(), trust.count(6, 100), patience()
     engine = LocalEngine(Limits(2, 20, 20))
     try:
         with ThreadPoolExecutor(2) as pool:
@@ -178,7 +180,7 @@ def app(own_data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     def start() -> subprocess.Popen[bytes]:
         process, url = serve(own_data_folder, own_data_folder / "log", "tests/trust/training_app.py")
         started.append(process)
-        asyncio.run(visit(url))
+        alone(visit(url))
         return process
 
     own_data_folder.mkdir()
@@ -205,7 +207,7 @@ def test_an_app_that_is_ended_in_any_way_leaves_no_process(
     ends = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     plans = [Plan(tiny(**LONG), device="cpu"), Plan(ALEXNET, device="cpu"), Plan(tiny(**LONG), device="cpu")]
     runs = [create_run(plan) for plan in plans]
-    took, most, count, limit = [], 0, trust.count(3, 40), 2.5 * patience()
+    took, most, count, limit = [], 0, trust.count(1, 40), 2.5 * patience()
     for number in range(count):
         process = app()
         until(lambda: [pid for run in runs for pid in workers_of(run)], "a worker", 120)
@@ -227,7 +229,7 @@ def test_an_app_that_is_ended_in_any_way_leaves_no_process(
 
 
 def test_a_living_app_keeps_no_ended_child(trust: Trust) -> None:
-    before, count = children(), trust.count(3, 30)
+    before, count = children(), trust.count(2, 30)
     engine = LocalEngine(Limits(2, 100, 100))
     try:
         for _ in range(count):

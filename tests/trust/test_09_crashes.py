@@ -10,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,14 +20,16 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from lenet_core import engine as engines
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core import local_engine as engines
+from lenet_core.engine import WORKER_ENVIRONMENT, Limits
+from lenet_core.errors import StorageError
 from lenet_core.leases import holder
-from lenet_core.runs import Run
+from lenet_core.local_engine import LocalEngine
+from lenet_core.runs import Plan, Run
 from lenet_core.worker import TICK
 from tests.conftest import ROOT
 from tests.core.test_engine import workers_of
-from tests.core.trainings import all_of, lives, new_run, until
+from tests.core.trainings import all_of, kinds, lives, new_run, tiny, until
 from tests.trust.conftest import Trust
 
 SAVE = 0.5  # seconds between two saved states, in place of ten, so that many crashes take minutes
@@ -47,11 +50,20 @@ def save_and_tell(self):
 worker.Worker._save_state = save_and_tell
 sys.exit(main(["work", *sys.argv[1:]]))
 """
+# In place of a training: it says that it is finished.
+STAND_IN = """
+import sys, time
+from pathlib import Path
+from lenet_core.runs import Run
+end = {"kind": "finished", "time": time.time(), "step": 1, "test": 0.5, "interval": [0, 1], "seconds": 1}
+Run(Path(sys.argv[1])).append(end)
+"""
 # An app's process with an engine in it.
 APP = """
 import json, sys, time
-from lenet_core import engine as engines
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core import local_engine as engines
+from lenet_core.engine import Limits
+from lenet_core.local_engine import LocalEngine
 saver, save, told = json.loads(sys.argv[1])
 engines.command = lambda run: [sys.executable, "-c", saver, save, told, str(run.folder), "--supervised"]
 engine = LocalEngine(Limits(1, 10, 10))
@@ -163,7 +175,7 @@ def go_on(engine: LocalEngine, run: Run) -> None:
 def test_a_worker_that_is_killed(trust: Trust, engine: LocalEngine, ledger: Ledger) -> None:
     dice, run = random.Random(), new_run(**LONG)
     engine.enqueue(run)
-    for starts in range(trust.count(2, 50)):
+    for starts in range(trust.count(1, 50)):
         pid = training(run, starts)
         crash(pid, dice.uniform(0, 3))
         assert_nobody_pretends(run, pid)
@@ -180,11 +192,11 @@ def test_a_worker_that_runs_out_of_memory(
     trust: Trust, engine: LocalEngine, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At a random moment it gets no more than it has: in a step, while it saves, while it evaluates."""
-    for name in engines.WORKER_ENVIRONMENT:  # what it frees it gives back, so that it must ask again soon
-        monkeypatch.setitem(engines.WORKER_ENVIRONMENT, name, "4096")
+    for name in WORKER_ENVIRONMENT:  # what it frees it gives back, so that it must ask again soon
+        monkeypatch.setitem(WORKER_ENVIRONMENT, name, "4096")
     dice, run, told = random.Random(), new_run(**{**LONG, "batch_size": 16}), 0
     engine.enqueue(run)
-    for starts in range(trust.count(2, 50)):
+    for starts in range(trust.count(1, 50)):
         pid = training(run, starts)
         time.sleep(dice.uniform(0, 3))
         with contextlib.suppress(ProcessLookupError):
@@ -225,7 +237,7 @@ def fill(folder: Path, spare: int) -> Path:
 def test_a_disk_that_is_full(trust: Trust, small_disk: Path, engine: LocalEngine, ledger: Ledger) -> None:
     dice, run, said = random.Random(), new_run(**LONG), 0
     engine.enqueue(run)
-    for starts in range(trust.count(2, 50)):
+    for starts in range(trust.count(1, 50)):
         pid = training(run, starts)
         time.sleep(dice.uniform(0, 2))
         filler = fill(small_disk, dice.choice([0, 0, 4096, 16384]))
@@ -243,19 +255,56 @@ def test_a_disk_that_is_full(trust: Trust, small_disk: Path, engine: LocalEngine
 
 
 def test_on_a_disk_that_is_full_from_the_start_a_run_waits_and_the_engine_says_why(
-    small_disk: Path, engine: LocalEngine
+    small_disk: Path, engine: LocalEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(engines, "_REST", 0.2)
     run = new_run(**LONG)
     filler = fill(small_disk, 2**17)
     engine.enqueue(run)
     until(engine.problem, "the engine's word")
-    assert "is full" in engine.problem()
-    assert "Make room there" in engine.problem()
+    assert "cannot be written to (No space left on device). Make room there" in engine.problem()
     time.sleep(0.5)
     assert (run.status, engine.has_begun(run), workers_of(run)) == ("waiting", False, [])
+    assert told_of_it(caplog) == 1
     filler.unlink()
     training(run, 0)
     assert engine.problem() == ""
+    assert kinds(run).count("starting") == 1
+
+
+def told_of_it(caplog: pytest.LogCaptureFixture) -> int:
+    """How many times the engine wrote into the server's log that it cannot go on."""
+    return sum("the queue could not be served" in record.message for record in caplog.records)
+
+
+def test_where_no_file_can_be_made_though_the_disk_has_room_what_waits_goes_on_when_one_can(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A quota, as the system's own count of what is free does not show it."""
+    monkeypatch.setattr(engines, "_REST", 0.2)
+    monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", STAND_IN, str(run.folder)])
+    earlier = LocalEngine(Limits(0, 10, 10))
+    (run,) = earlier.submit([Plan(tiny(), device="cpu")])
+    earlier.close()
+    until(lambda: "caretaker" not in {thread.name for thread in threading.enumerate()}, "all of it to be done")
+    subprocess.run(["mount", "-o", "remount,nr_inodes=50", str(small_disk)], check=True)
+    with contextlib.suppress(OSError):
+        for number in range(50):
+            (small_disk / f"filler {number}").touch()
+    engine = LocalEngine(Limits(1, 10, 10))
+    try:
+        assert engine.adopt() == []  # no new ticket can be written; the earlier one stands
+        until(engine.problem, "the engine's word")
+        time.sleep(1)
+        assert "No space left on device" in engine.problem()
+        assert (run.status, kinds(run), told_of_it(caplog)) == ("waiting", [], 1)
+        with pytest.raises(StorageError, match="No space left on device"):
+            engine.submit([Plan(tiny(), device="cpu")])
+        subprocess.run(["mount", "-o", "remount,nr_inodes=10000", str(small_disk)], check=True)
+        until(lambda: run.status == "finished", "the training")
+        until(lambda: engine.problem() == "", "the engine to see it")
+    finally:
+        engine.close()
 
 
 def test_a_server_that_is_killed(trust: Trust, ledger: Ledger) -> None:

@@ -230,7 +230,8 @@ def _cached() -> list[Any]:
 
 def _kept_arrays() -> list[Any]:
     """The arrays that our functools caches keep."""
-    wrappers = [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
+    # Not isinstance, which asks objects of all libraries what they are: some answer with a warning, some no more.
+    wrappers = [one for one in gc.get_objects() if type(one) is functools._lru_cache_wrapper]
     ours = [one for one in wrappers if str(one.__module__).startswith(("lenet_core", "ui"))]
     found = gc.get_referents(*gc.get_referents(*ours))  # the wrapper's table, its links, what they hold
     found += gc.get_referents(*[one for one in found if "lru" in type(one).__name__])

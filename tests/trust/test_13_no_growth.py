@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from lenet_core import worker as workers
-from lenet_core.engine import Limits, LocalEngine
+from lenet_core.engine import Limits
+from lenet_core.library import learner_of
+from lenet_core.local_engine import LocalEngine
 from lenet_core.retention import given_up_runs, make_room, taken
 from lenet_core.runs import ENDED, Plan, Run, all_runs
 from tests.conftest import serve
@@ -73,7 +75,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalEngine]:
 
 def _allowed(runs: list[Run]) -> int:
     """The limit, and beyond it each learner's newest ended run and the unfinished ones."""
-    spared = {run.plan.learner: taken(run) for run in reversed(runs) if run.status in ENDED}
+    spared = {learner_of(run.folder): taken(run) for run in reversed(runs) if run.status in ENDED}
     return KEEP + sum(spared.values()) + sum(taken(run) for run in runs if run.status not in ENDED)
 
 

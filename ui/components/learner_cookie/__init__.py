@@ -16,5 +16,5 @@ _cookie = st.components.v2.component(
 
 
 def learner_cookie(learner: str) -> None:
-    """Sets the cookie, unless the browser has one."""
+    """Sets the cookie, unless the browser has one that `state.learner` would take."""
     _cookie(data={"name": NAME, "learner": learner}, key="learner_cookie", height=1)
