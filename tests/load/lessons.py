@@ -115,7 +115,8 @@ async def lesson(
 
 def _is_dot(stroke: Stroke) -> bool:
     """Whether it is less than the Draw page takes for a digit."""
-    return max(max(side) - min(side) for side in zip(*stroke, strict=True)) < _DOT
+    across, down = [x for x, _ in stroke], [y for _, y in stroke]
+    return max(max(across) - min(across), max(down) - min(down)) < _DOT
 
 
 async def start_training(url: str, recipe: Mapping[str, str]) -> Learner:

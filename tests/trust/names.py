@@ -28,8 +28,10 @@ MARKUP = [
     "$\\frac{evil}{2}$", ":red[evil]", ":material/home: evil", ":smile: evil", "https://evil.example",
     "www.evil.example", "me@evil.example", "~~evil~~", "> evil", "1. evil", "- [ ] evil", "|evil|x|", "<-> evil --> x",
     "red;background:url(//evil.example/x)", "}body{display:none}/*evil", "{0.__class__}evil", "%{x}evil", "[^1]evil",
-    "<b>evil</b>", "\\evil\\", "evil\n\n# evil", "[evil]: //evil.example", "::evil::",
+    "<b>evil</b>", "\\evil\\", "evil\n\n# evil", "[evil]: //evil.example", "::evil::", "evil ~= b",
+    '<a href="https://evil.example/">evil</a>',
 ]  # fmt: skip
+PLOTLY = ('<a href="https://evil.example/">evil</a>', "<b>evil</b>")  # of the tags that its charts make links and bold
 WORST = [*PATHS, *WINDOWS, *UNICODE, *MARKUP]
 
 

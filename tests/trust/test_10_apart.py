@@ -7,7 +7,9 @@ import functools
 import gc
 import hashlib
 import json
+import os
 import random
+import time
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +24,10 @@ from streamlit.testing.v1 import AppTest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from lenet_core.checkpoint import Checkpoint
+from lenet_core.checkpoint import Checkpoint, load_checkpoint, to_bytes
 from lenet_core.engine import Engine
-from lenet_core.library import bundled_checkpoints, pictures_dir, uploads_dir
+from lenet_core.leases import Lease
+from lenet_core.library import bundled_checkpoints, pictures_dir, runs_dir, uploads_dir
 from lenet_core.progress import Progress, save_progress
 from lenet_core.runs import Plan, Run, create_run
 from lenet_core.strokes import to_link
@@ -36,6 +39,8 @@ from ui.components.learner_cookie import NAME as COOKIE
 from ui.sample_strokes import sample_strokes
 
 SIZE = 336  # the canvas's side in pixels
+RUNS = ("finished", "paused", "running")
+CONTROLS = {"Pause", "Resume", "One epoch", "Stop", "Delete this run"}
 ROOMS = ("draw", "train", "feature_maps", "compare", "history", "exercises", "")
 
 # ---------------------------------------------------------------- what is a learner's alone
@@ -61,6 +66,11 @@ class Own:
     def upload(self) -> str:
         """The name of the network that they brought along."""
         return f"of-upload-{self.number:02}"
+
+    @property
+    def inside(self) -> str:
+        """The name of the first class that this network knows, which stands in its file alone."""
+        return f"of-inside-{self.number:02}"
 
     @property
     def picture(self) -> str:
@@ -110,25 +120,52 @@ class Own:
             "feature_maps": f"inputs=upload.{self.key}", "history": f"table={self.table}",
         }  # fmt: skip
 
+    def folder(self, status: str) -> Path:
+        """Of their run of that status."""
+        return runs_dir() / f"{self.run}-{status}"
+
+    def links(self) -> list[tuple[str, str, str]]:
+        """Links to what is theirs, by what it is of: the room, and what its address holds."""
+        drawn = f"drawing={self.drawing}"
+        return [
+            ("the network", "draw", f"net=own/{self.upload}&{drawn}"),
+            ("the network beside another", "feature_maps", f"net=own/{self.upload}&beside=own/{self.upload}&{drawn}"),
+            *((f"the {status} run", "train", f"run={self.folder(status).name}") for status in RUNS),
+        ]
+
     def settle(self) -> None:
         """Puts what is theirs into the data folder, as the app does."""
         network = bundled_checkpoints()["lenet-modern"].read_bytes()
-        ended(create_run(Plan(replace(tiny(), name=self.run), base="lenet-modern", learner=self.name)), network)
+        plan = Plan(replace(tiny(), name=self.run), base="lenet-modern", learner=self.name)
+        ended(create_run(plan, self.folder("finished")), network)
+        begun(create_run(plan, self.folder("paused"))).ask("pause")
+        lease = Lease(begun(create_run(plan, self.folder("running"))).folder)
+        later = time.time() + 86_400  # a worker that does not beat and still counts as living
+        os.utime(lease.path, (later, later))
         uploads, pictures = uploads_dir(self.name), pictures_dir(self.name)
         uploads.mkdir(parents=True)
-        (uploads / f"{self.upload}.safetensors").write_bytes(network)
+        brought = load_checkpoint(bundled_checkpoints()["lenet-modern"])
+        (uploads / f"{self.upload}.safetensors").write_bytes(
+            to_bytes(replace(brought, classes=(self.inside, *brought.classes[1:])))
+        )
         pictures.mkdir(parents=True)
         pixels = np.full((28, 28), self.number, np.uint8)
         Image.fromarray(pixels).save(pictures / f"{self.key}-{self.picture}.png")
         save_progress(self.name, Progress({"activation": self.answer}, last="activation"))
 
 
-def ended(run: Run, network: bytes) -> Run:
-    """Makes a run one that was trained to its end."""
+def begun(run: Run) -> Run:
+    """Makes a run one that was trained for two steps."""
     run.append({"kind": "started", "step": 0, "total_steps": 2, "steps_per_epoch": 2, "epochs": 1, "device": "CPU",
                 "images": 64, "held_out": 0, "data": "digits", "classes": list("0123456789")})  # fmt: skip
     run.append({"kind": "metrics", "step": 2, "epoch": 0, "first": 1, "stride": 1, "losses": [2.0, 1.0],
                 "accuracy": 0.5, "images_per_second": 1.0, "learning_rate": 0.1})  # fmt: skip
+    return run
+
+
+def ended(run: Run, network: bytes) -> Run:
+    """Makes a run one that was trained to its end."""
+    begun(run)
     run.append({"kind": "epoch", "step": 2, "epoch": 1, "loss": 1.5, "accuracy": 0.5, "seconds": 1.0})
     run.append({"kind": "finished", "step": 2, "seconds": 1.0, "test": 0.5, "interval": [0.4, 0.6], "images": 10,
                 "correct": 5, "confusion": [[1] * 10] * 10})  # fmt: skip
@@ -137,13 +174,28 @@ def ended(run: Run, network: bytes) -> Run:
     return run
 
 
+@dataclass(frozen=True)
+class Tried:
+    """What a visitor was shown by a link to what is `of` somebody: all that was sent, and the buttons in it."""
+
+    what: str
+    of: Own
+    sent: bytes
+    buttons: frozenset[str]
+
+
 class Visitor(Learner):
-    """A session in a browser that has a learner's cookie; `seen` is all that the server ever sent, by room."""
+    """A session in a browser that has a learner's cookie.
+
+    `seen` is all that the server sent, by room, before the visitor tried links to another's, and `tried` since then.
+    """
 
     def __init__(self, url: str, own: Own) -> None:
         super().__init__(url)
         self.own = own
         self.seen: dict[str, bytes] = {}
+        self.tried: list[Tried] = []
+        self._buttons: set[str] = set()
         self._parts: list[bytes] = []
 
     async def enter(self) -> None:
@@ -154,22 +206,36 @@ class Visitor(Learner):
             additional_headers={"Cookie": f"{COOKIE}={self.own.name}"},
         )  # fmt: skip
 
-    async def visit(self, room: str, query: str) -> None:
-        """Goes to a room, and keeps what is sent."""
-        self._parts, self._query, self._canvas = [], query, ""
+    async def _go(self, room: str, query: str) -> None:
+        self._parts, self._buttons, self._query, self._canvas = [], set(), query, ""
         self._sent.clear()
         asked = {"page_script_hash": self._pages[room]} if self._pages else {"page_name": room}
         await self._rerun(**asked)
+
+    async def visit(self, room: str, query: str) -> None:
+        """Goes to a room, and keeps what is sent."""
+        await self._go(room, query)
         said = b"".join([*self._parts, self._query.encode()])
         self.seen[room] = self.seen.get(room, b"") + said
 
+    async def try_links(self, of: Own) -> None:
+        """Follows every link to what is somebody's, and keeps what is sent."""
+        for what, room, query in of.links():
+            await self._go(room, query)
+            self.tried.append(Tried(what, of, b"".join(self._parts), frozenset(self._buttons)))
+
     def _look_at(self, delta: Any) -> str:
         self._parts.append(delta.SerializeToString())
+        if delta.new_element.WhichOneof("type") == "button":
+            self._buttons.add(delta.new_element.button.label)
         return super()._look_at(delta)
 
 
 async def _day(url: str, owns: list[Own]) -> list[Visitor]:
-    """All at once, each in an order of their own: into every room by a link, then by the menu."""
+    """All at once, each in an order of their own: into every room by a link, then by the menu.
+
+    At last each follows the links to what is their own, and to what is their neighbour's.
+    """
     visitors = [Visitor(url, own) for own in owns]
     few = asyncio.Semaphore(8)  # under way at a time, so that none waits for more than a rerun may take
 
@@ -180,6 +246,9 @@ async def _day(url: str, owns: list[Own]) -> list[Visitor]:
             for room in chance.sample(ROOMS, len(ROOMS)):
                 async with few:
                     await visitor.visit(room, queries.get(room, ""))
+        for of in (visitor.own, owns[(owns.index(visitor.own) + 1) % len(owns)]):
+            async with few:
+                await visitor.try_links(of)
 
     try:
         await asyncio.gather(*map(live, visitors))
@@ -210,10 +279,27 @@ def test_no_page_shows_another_learners_work(trust: Trust, own_data_folder: Path
                 found = [what for what, (mark, _) in other.marks().items() if mark.encode() in everything]
                 assert found == [], f"{visitor.own.name} sees of {other.name}"
                 assert other.name.encode() not in everything
+        _check_tried(visitor)
     trust.say(
         f"{len(owns)} learners with {len(set(owns[0].marks().values()))} marks each in {len(ROOMS)} rooms, "
-        f"{searched / 1e6:.0f} MB searched: 0 of another's"
+        f"{searched / 1e6:.0f} MB searched: 0 of another's; {len(owns) * len(owns[0].links())} links to another's "
+        "networks and runs: 0 opened, 0 with controls"
     )
+
+
+def _check_tried(visitor: Visitor) -> None:
+    """Their own links open their own; by another's no network is opened, and a run can be watched and no more."""
+    own = [tried for tried in visitor.tried if tried.of is visitor.own]
+    assert frozenset().union(*(tried.buttons for tried in own)) >= CONTROLS
+    for tried in visitor.tried:
+        here = f"{visitor.own.name} follows the link to {tried.what} of {tried.of.name}"
+        if "run" in tried.what:
+            assert tried.of.run.encode() in tried.sent, here  # there was something to control
+        else:
+            assert (tried.of.inside.encode() in tried.sent) == (tried in own), here
+        if tried not in own:
+            assert tried.buttons & CONTROLS == set(), here
+            assert tried.of.name.encode() not in tried.sent, here
 
 
 # ---------------------------------------------------------------- what all learners share
