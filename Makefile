@@ -4,7 +4,7 @@ PYTHON3 ?= python3
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 
-.PHONY: run test slow trust audit lint types contract check checkpoints benchmarks pictures
+.PHONY: run test slow trust audit lowest highest lint types contract check checkpoints benchmarks pictures
 
 run: $(VENV)/run
 	$(PYTHON) -m streamlit run app.py
@@ -20,6 +20,14 @@ trust: $(VENV)/test  ## every promise in full, hours on two cores; prints the ta
 
 audit: $(VENV)/test  ## known holes in what is installed; asks the package index
 	$(VENV)/bin/pip-audit --strict -r requirements.txt -r requirements-onnx.txt -r requirements-cluster.txt -r requirements-signin.txt
+
+lowest:  ## all tests on the lowest versions that the requirements allow, in an environment of its own
+	sed -nE 's/^([A-Za-z0-9._-]+)>=([^,]+).*/\1==\2/p' requirements*.txt > .venv-lowest.txt
+	PIP_CONSTRAINT=.venv-lowest.txt $(MAKE) VENV=.venv-lowest test
+
+highest:  ## and on the highest
+	rm -f .venv-highest/test  # a newer version changes no file here
+	PIP_UPGRADE=1 PIP_UPGRADE_STRATEGY=eager $(MAKE) VENV=.venv-highest test
 
 lint: $(VENV)/test
 	$(PYTHON) -m ruff check .

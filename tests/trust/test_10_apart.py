@@ -69,7 +69,7 @@ class Own:
 
     @property
     def inside(self) -> str:
-        """The name of the first class that this network knows, which stands in its file alone."""
+        """What the classes that this network knows begin with, which stands in its file alone."""
         return f"of-inside-{self.number:02}"
 
     @property
@@ -129,7 +129,8 @@ class Own:
         drawn = f"drawing={self.drawing}"
         return [
             ("the network", "draw", f"net=own/{self.upload}&{drawn}"),
-            ("the network beside another", "feature_maps", f"net=own/{self.upload}&beside=own/{self.upload}&{drawn}"),
+            ("the network's maps", "feature_maps", f"net=own/{self.upload}&inputs=drawing&{drawn}"),
+            ("the network beside another", "feature_maps", f"beside=own/{self.upload}&inputs=drawing&{drawn}"),
             *((f"the {status} run", "train", f"run={self.folder(status).name}") for status in RUNS),
         ]
 
@@ -145,9 +146,8 @@ class Own:
         uploads, pictures = uploads_dir(self.name), pictures_dir(self.name)
         uploads.mkdir(parents=True)
         brought = load_checkpoint(bundled_checkpoints()["lenet-modern"])
-        (uploads / f"{self.upload}.safetensors").write_bytes(
-            to_bytes(replace(brought, classes=(self.inside, *brought.classes[1:])))
-        )
+        classes = tuple(f"{self.inside}-{name}" for name in brought.classes)
+        (uploads / f"{self.upload}.safetensors").write_bytes(to_bytes(replace(brought, classes=classes)))
         pictures.mkdir(parents=True)
         pixels = np.full((28, 28), self.number, np.uint8)
         Image.fromarray(pixels).save(pictures / f"{self.key}-{self.picture}.png")
