@@ -35,7 +35,7 @@ def layers_figure(
     names = list(dict.fromkeys(name for values in (*gradients, *flat) for name in values))
     for index, name in enumerate(names):
         look = {
-            "name": name.upper(),
+            "name": escape(name.upper(), quote=False),
             "legendgroup": name,
             "line": {"color": _COLOURS[index % len(_COLOURS)], "width": 2},
         }
