@@ -17,6 +17,7 @@ from lenet_core.codegen_network import (
     constants,
     copied_definitions,
     joined,
+    parsed,
     varies,
 )
 from lenet_core.data_sets import DATA_SETS
@@ -112,7 +113,7 @@ _INSTALLED_IMPORTS = {
 
 
 def _imports(body: str) -> str:
-    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    used = {node.id for node in ast.walk(parsed(body)) if isinstance(node, ast.Name)}
     groups = (_STANDARD_IMPORTS, _INSTALLED_IMPORTS)
     return "\n\n".join("\n".join(line for name, line in group.items() if name in used) for group in groups)
 

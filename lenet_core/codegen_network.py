@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from lenet_core.layout import Layer, shape_text
@@ -55,16 +56,27 @@ def _range_name(end: str) -> str:
 
 # --- what is copied ----------------------------------------------------------------------------
 
+_PARSING = Lock()
+
 
 @cache
 def _text(module: str) -> str:
     return Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
 
 
+def parsed(text: str) -> ast.Module:
+    """The syntax tree of a program; one thread at a time.
+
+    In Python 3.11 threads that make trees at once can disturb each other: "AST constructor recursion depth mismatch".
+    """
+    with _PARSING:
+        return ast.parse(text)
+
+
 def _definition(module: str, name: str) -> str:
     """A function or class of a module of this package, its decorators included."""
     text = _text(module)
-    node = next(n for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == name)
+    node = next(n for n in parsed(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == name)
     start = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     return "\n".join(text.splitlines()[start - 1 : node.end_lineno])
 
@@ -72,7 +84,7 @@ def _definition(module: str, name: str) -> str:
 def _contents(module: str) -> str:
     """All of a module of this package but its docstring and imports."""
     text = _text(module)
-    docstring, *rest = ast.parse(text).body
+    docstring, *rest = parsed(text).body
     head = [docstring, *(node for node in rest if isinstance(node, (ast.Import, ast.ImportFrom)))]
     return "\n".join(text.splitlines()[head[-1].end_lineno :]).strip()
 

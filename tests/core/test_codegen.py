@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import gc
 import os
 import pickle
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,7 @@ from lenet_core.evaluate import evaluate
 from lenet_core.layers import build
 from lenet_core.layout import Conv
 from lenet_core.presets import preset
-from lenet_core.recipes import RECIPES, SCHEDULES, Augmentation, Recipe
+from lenet_core.recipes import RECIPES, SCHEDULES, Augmentation, Recipe, recipe_named
 from lenet_core.train import EagerStep, Epoch, Training, learning_rate_at
 from tests.conftest import ROOT
 
@@ -320,3 +323,28 @@ print(len(scripts), sorted({"torch", "torchvision", "mlxtend"} & set(sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == f"{len(RECIPES)} []", done.stderr
+
+
+def test_many_visitors_get_their_scripts_at_once() -> None:
+    """At depths of the stack that differ, and with a collection of garbage that lets another thread go on."""
+    recipe = recipe_named("lenet5-1998")
+    expected = to_script(recipe)
+
+    def script_at(depth: int) -> str:
+        return script_at(depth - 1) if depth else to_script(recipe)
+
+    def lets_others_on(_: str, __: dict[str, int]) -> None:
+        time.sleep(1e-6)
+
+    often, gc_threshold = sys.getswitchinterval(), gc.get_threshold()
+    gc.callbacks.append(lets_others_on)
+    gc.set_threshold(50)
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            scripts = list(threads.map(script_at, range(0, 80, 4)))
+    finally:
+        sys.setswitchinterval(often)
+        gc.set_threshold(*gc_threshold)
+        gc.callbacks.remove(lets_others_on)
+    assert set(scripts) == {expected}

@@ -51,6 +51,7 @@ SETTINGS: dict[str, Any] = {
     "client.allowedOrigins": [],
     "client.toolbarMode": "minimal",
     "client.showSidebarNavigation": False,
+    "runner.magicEnabled": False,
     "runner.postScriptGC": False,
 }
 # Newer Streamlits have these, and 1.66 does not: nobody but a browser drives the app.
