@@ -161,6 +161,7 @@ def test_every_one_is_refused_in_a_line(
 ) -> None:
     for variable in ("http_proxy", "https_proxy"):  # nothing is downloaded instead
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    tried = 0
     for way in REFUSING:
         names = list(files)[:: trust.count(8, 1) if way in _SLOW else 1]
         for number, name in enumerate(names):
@@ -176,7 +177,8 @@ def test_every_one_is_refused_in_a_line(
                     assert way is as_description, name
                     assert name in ("checkpoint and zip", "checkpoint and pickle")
             unharmed(canary, seen)
-    trust.say(f"{len(files)} files in {len(REFUSING)} ways: 0 canaries, each refused in one line")
+        tried += len(names)
+    trust.say(f"{len(files)} files, tried {tried} times in {len(REFUSING)} ways: 0 canaries, each refused in one line")
 
 
 def test_weights_that_are_compressed_are_refused_unread(trust: Trust, canary: Path, tmp_path: Path) -> None:

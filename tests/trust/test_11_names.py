@@ -399,9 +399,7 @@ def test_nothing_of_a_name_runs_or_is_fetched(tmp_path: Path, page: Page, trust:
                 page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
                 if room in ("train", "compare"):
                     page.wait_for_function(POINTED_AT)
-                if (
-                    room == "train"
-                ):  # a chart's title says a class, and may have links, which what is pointed at has not
+                if room == "train":  # a title says a class there, and titles may hold links
                     page.get_by_test_id("stButtonGroup").get_by_text("Feature maps").click()
                     expect(page.locator(".annotation-text").last).to_contain_text("How sure it was of")
                 page.wait_for_timeout(200)  # in which a picture that is not there would fail
