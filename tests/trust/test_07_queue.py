@@ -282,8 +282,12 @@ def test_two_apps_and_a_sweep_on_one_data_folder_train_no_more_at_once_than_is_a
         assert {run.name for run in app.adopt()} == {run.name for run in left}
     finally:
         app.close()
-    assert all(kinds(run).count("starting") <= 1 or run in left for run in runs)
-    trust.say(f"3 processes, {len(runs)} runs: at most 2 at once, none lost or begun twice; the first process killed")
+    again = [run.name for run in runs if kinds(run).count("starting") > 1 and run not in left]
+    assert len(again) <= 2  # which were trained when that process was killed
+    trust.say(
+        f"3 processes, {len(runs)} runs, the one that led killed: at most 2 at once, none lost, none begun twice but "
+        "those trained at that moment"
+    )
 
 
 def test_who_died_while_handing_in_keeps_nobody_out_and_who_waits_too_long_is_told(

@@ -166,8 +166,9 @@ def crash(pid: int, moment: float) -> None:
 
 def go_on(engine: LocalEngine, run: Run) -> None:
     """After three crashes in a row a run is failed, and says why; its learner lets it go on."""
-    if len(all_of(run, "started")) % 3 == 0:
-        until(lambda: run.status == "failed", "the failure")
+    begun = len(all_of(run, "started"))
+    until(lambda: run.status == "failed" or len(all_of(run, "starting")) > begun, "the failure or another start")
+    if run.status == "failed":
         assert "The worker was killed, perhaps for want of memory, 3 times." in run.last_event()["message"]
         engine.resume(run)
 
@@ -183,6 +184,8 @@ def test_a_worker_that_is_killed(trust: Trust, engine: LocalEngine, ledger: Ledg
         go_on(engine, run)
     pid = training(run, len(ledger.steps))
     assert all_of(run, "started")[-1]["step"] > 0
+    # One of the three may count for nothing, where its learner asks again in the same moment.
+    assert len(ledger.steps) // 4 <= len(all_of(run, "failed")) <= len(ledger.steps) // 3
     run.ask("stop")
     until(lambda: run.status == "stopped" and not lives(pid), "its end")
     trust.say(ledger.said("a worker killed", run))
