@@ -157,9 +157,10 @@ class Worker:
                     self._metrics(window, look)
                     window, tick = Window(), tick_after(self.run.events_size)
                     if now - saved > max(SAVE, 20 * save_cost):
+                        begin = time.monotonic()
                         self._save_state()
                         saved = time.monotonic()
-                        save_cost = saved - now
+                        save_cost = saved - begin
             if self.guard.wish not in ("run", "step") and not self._heed(window):
                 return False
         return True
