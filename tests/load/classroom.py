@@ -134,7 +134,7 @@ async def _held(
         drawing: list[asyncio.Future[None]] = []
 
         def begins() -> None:
-            drawing.append(loop.run_in_executor(hand, chromium.work, digits, time.monotonic() + seconds))
+            drawing.append(loop.run_in_executor(hand, chromium.work, digits, habits.pause, time.monotonic() + seconds))
             begun.append(_count(place.process, runs))
 
         drawn = [[on_canvas(stroke, habits.stroke) for stroke in digit] for digit in digits]
@@ -238,8 +238,8 @@ class Chromium:
         page.set_default_timeout(_PATIENCE)
         return page
 
-    def work(self, digits: Sequence[Strokes], end: float) -> None:
-        """Draws and turns pages until then, while the training's chart grows."""
+    def work(self, digits: Sequence[Strokes], pause: float, end: float) -> None:
+        """Draws and turns pages until then, thinking so long between, while the training's chart grows."""
         doors = [room for room in ROOMS.values() if room.in_menu]
         try:
             hand, menu = Hand(self._draws.page), self._turns.page.get_by_test_id("stPageLink")
@@ -251,6 +251,7 @@ class Chromium:
                 menu.get_by_text(door.name, exact=True).click()
                 expect(self._turns.page.get_by_role("heading", level=1)).to_have_text(door.title)
                 self.did += 2
+                self._turns.page.wait_for_timeout(1000 * pause)
                 if time.monotonic() > end:
                     break
             self._watches.grows(0.01)
