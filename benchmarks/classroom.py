@@ -85,16 +85,14 @@ def _whole_classroom(learners: int, seconds: float) -> None:
         _tell_reruns(f"first thing in {room or 'home'}", used)
     _tell_reruns("opened", met.opened)
     _tell_reruns("watching, by the clock", met.ticks)
-    server, learned, chromium = (
-        f"{cpu / measured.seconds:.0%} of one core" for cpu in (measured.server, measured.load, measured.chromium)
-    )
+    server, learned = (f"{cpu / measured.seconds:.0%} of one core" for cpu in (measured.server, measured.load))
     print(f"  server's CPU        {measured.server_a_rerun * 1000:.1f} ms for a rerun, {server}")
     print(f"  server's memory     {measured.memory:.2f} MB for a session")
     for one in measured.trained:
         pace, cpu = one.steps / measured.seconds, one.cpu / measured.seconds
         print(f"  training            {pace:.0f} steps in a second, {cpu:.0%} of one core, nicer by {one.nice}")
     print(f"  learners            {learned}")
-    print(f"  Chromium            {chromium}, {measured.did} strokes and pages turned")
+    _tell_reruns(f"beside Chromium ({measured.did} doings)", measured.beside.asked)
     _tell_errors(met)
 
 

@@ -25,7 +25,7 @@ from tests.e2e.conftest import DrawPage, TrainPage, WatchedPage
 from tests.e2e.hands import MOVES, Hand, evenly
 from tests.load.learners import Learner
 from tests.load.lessons import ELSEWHERE, Habits, Lesson, lesson, start_training
-from tests.load.processes import cpu_seconds, family_seconds, niceness, parent, resident
+from tests.load.processes import cpu_seconds, niceness, parent, resident
 from tests.pens import CANVAS
 from ui.layout import ROOMS
 
@@ -33,6 +33,7 @@ HABITS = Habits(turns=0.25)
 TRAININGS = 2
 REAL = {"recipe": "lenet-modern", "epochs": "10000"}  # on the whole of MNIST, for longer than any lesson
 _CANVAS_ON_PAGE = 336  # pixels: `SIZE` of ui/canvas.py, which only Streamlit can import
+_SHORTEST = 8.0  # seconds of the lesson with real pages
 _PATIENCE = 60_000  # milliseconds that a page in Chromium may take
 _MODEST = 10  # Chromium's niceness: learners' browsers run on machines of their own and take nothing from the server
 
@@ -53,23 +54,24 @@ class Trained:
 class Measured:
     """What was met with in a lesson of so many seconds, and what it cost.
 
-    `did` counts the strokes and the pages turned in Chromium. `server`, `load` and `chromium` are the CPU seconds of
-    the server's own process, of the learners without a browser, and of the browser; `memory` is what the server holds
-    for each session, MB.
+    `server` and `load` are the CPU seconds of the server's own process and of the learners without a browser; `memory`
+    is what the server holds for each session, MB. `beside` is what the learners met with in a second, shorter lesson,
+    while Chromium worked on the same processors, and `did` counts the strokes and the pages turned there. All errors
+    stand in `met`.
     """
 
     met: Lesson
     seconds: float
     trained: list[Trained]
-    did: int
     server: float
     load: float
-    chromium: float
     memory: float
+    beside: Lesson
+    did: int
 
     @property
     def server_a_rerun(self) -> float:
-        """The server's CPU seconds for each rerun; what Chromium asks for is not in the count, but in the seconds."""
+        """The server's CPU seconds for each rerun."""
         return self.server / max(1, len(self.met.asked) + len(self.met.ticks))
 
 
@@ -101,7 +103,8 @@ def hold(
 ) -> Measured:
     """Holds a lesson, and says what was met with and what it cost.
 
-    Two learners more open the Train page, press Train and watch; then the real pages are opened, then the learners'.
+    Two learners more open the Train page, press Train and watch; then the others come. When they are gone, real pages
+    are opened, and the others come once more: a browser takes half of a processor that is its user's own elsewhere.
     `digits` are on the field of the pen digits, `recipe` are the trainings' knobs, as in the Train page's address.
 
     Raises:
@@ -129,30 +132,36 @@ async def _held(
         for number in range(TRAININGS):
             watchers.append(await start_training(place.url, {**recipe, "seed": str(number)}))
         runs = [Run(path.parent) for path in sorted((place.data / "runs").glob("*/recipe.json"))]
-        await loop.run_in_executor(hand, chromium.open, runs[0].name)
         begun: list[_Count] = []
-        drawing: list[asyncio.Future[None]] = []
+        drawn = [[on_canvas(stroke, habits.stroke) for stroke in digit] for digit in digits]
 
         def begins() -> None:
-            drawing.append(loop.run_in_executor(hand, chromium.work, digits, habits.pause, time.monotonic() + seconds))
             begun.append(_count(place.process, runs))
 
-        drawn = [[on_canvas(stroke, habits.stroke) for stroke in digit] for digit in digits]
         met = await lesson(place.url, learners, seconds, drawn, habits, begins, watchers)
         ended = _count(place.process, runs)
         trained = list(_trained(place.process, begun[0], ended))
-        await asyncio.gather(*drawing)
         memory = resident(place.process) - before
+
+        await loop.run_in_executor(hand, chromium.open, runs[0].name)
+        shorter = max(_SHORTEST, seconds / 3)
+        drawing: list[asyncio.Future[None]] = []
+
+        def draws() -> None:
+            drawing.append(loop.run_in_executor(hand, chromium.work, digits, habits.pause, time.monotonic() + shorter))
+
+        beside = await lesson(place.url, learners, shorter, drawn, habits, draws, watchers)
+        await asyncio.gather(*drawing)
     finally:
         for watcher in watchers:
             await watcher.close()
         await loop.run_in_executor(hand, chromium.close)
+    met.errors += beside.errors
     met.errors += [f"in Chromium: {one}" for one in chromium.complaints]
     met.errors += [f"in the server's log: {line}" for line in _complaints(place.log)]
     return Measured(
-        met, ended.at - begun[0].at, trained, chromium.did,
-        server=ended.server - begun[0].server, load=ended.load - begun[0].load,
-        chromium=ended.chromium - begun[0].chromium, memory=memory / (learners + TRAININGS + len(chromium.pages)),
+        met, ended.at - begun[0].at, trained, ended.server - begun[0].server, ended.load - begun[0].load,
+        memory / (learners + TRAININGS), beside, chromium.did,
     )  # fmt: skip
 
 
@@ -184,7 +193,6 @@ class _Count(NamedTuple):
     at: float
     server: float
     load: float
-    chromium: float
     trainings: list[tuple[int, int, float]]
 
 
@@ -193,9 +201,7 @@ def _count(server: int, runs: Sequence[Run]) -> _Count:
     for run in runs:
         worker = int((holder(run.folder) or {}).get("pid", 0))
         trainings.append((worker, run.last_event("metrics").get("step", 0), cpu_seconds(worker) if worker else 0.0))
-    return _Count(
-        time.monotonic(), cpu_seconds(server), time.process_time(), family_seconds(os.getpid(), server), trainings
-    )
+    return _Count(time.monotonic(), cpu_seconds(server), time.process_time(), trainings)
 
 
 def _trained(server: int, before: _Count, after: _Count) -> Iterator[Trained]:

@@ -27,21 +27,6 @@ def niceness(process: int) -> int:
     return int(_fields(process)[16])
 
 
-def family_seconds(process: int, without: int) -> float:
-    """How long those that a process started have computed, and those that they did, but for one and its own."""
-    known = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            known[int(path.name)] = _fields(int(path.name))
-        except OSError:  # it has just ended
-            continue
-    family, found = 0.0, {process}
-    while found:
-        found = {pid for pid, fields in known.items() if int(fields[1]) in found and pid != without}
-        family += sum(_cpu(known[pid]) for pid in found)
-    return family
-
-
 def _fields(process: int) -> list[str]:
     """What /proc/PID/stat says from the third field on, by the man page proc(5)."""
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
