@@ -143,6 +143,11 @@ class Architecture:
 def _read_conv(description: Any) -> Conv:
     if not isinstance(description, Mapping):
         raise ValueError(f"convs must be a list of objects with named fields, not of {shorten(description)}.")
+    known = [field.name for field in dataclasses.fields(Conv)]
+    if unknown := sorted(map(str, description.keys() - set(known))):
+        raise ValueError(f"convs: a convolution has no {shorten(unknown[0])}; it has {', '.join(known)}.")
+    if "channels" not in description:
+        raise ValueError("convs: a convolution needs its number of channels.")
     return Conv(**{**description, "table": _freeze(description.get("table"))})
 
 

@@ -540,3 +540,15 @@ def test_descriptions_with_random_changes_are_taken_or_are_value_errors() -> Non
         except ValueError:
             refused += 1
     assert 1_000 < refused < 3_000
+
+
+def test_an_unknown_field_of_a_convolution_is_refused_with_its_place_whatever_it_is_called() -> None:
+    described = preset("lenet-modern").to_dict()
+    for name, shown in {"dilation": "'dilation'", "\x1b[2J\n": r"'\x1b[2J\n'"}.items():
+        described["convs"] = [{"channels": 6, name: 2}]
+        with pytest.raises(ValueError, match=r"^convs: ") as caught:
+            Architecture.from_dict(described)
+        assert shown in str(caught.value)
+    described["convs"] = [{"kernel_size": 5}]
+    with pytest.raises(ValueError, match=r"^convs: .* needs its number of channels"):
+        Architecture.from_dict(described)
