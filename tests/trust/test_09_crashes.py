@@ -178,6 +178,7 @@ def test_a_worker_that_is_killed(trust: Trust, engine: LocalEngine, ledger: Ledg
     engine.enqueue(run)
     for starts in range(trust.count(1, 50)):
         pid = training(run, starts)
+        until(ledger.saves, "the first saved state, without which there is nothing to go on from")
         crash(pid, dice.uniform(0, 3))
         assert_nobody_pretends(run, pid)
         ledger.count(run)
