@@ -24,12 +24,6 @@ from lenet_core.steps import STEPS
 DIGIT_NETWORKS = sorted(name for name in bundled_checkpoints() if not name.endswith("-fashion"))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def digits() -> DataSet:
     """Twenty real digits of each class."""

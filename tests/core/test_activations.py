@@ -25,12 +25,6 @@ from lenet_core.presets import C3_TABLE
 THREADS, ROUNDS = 8, 200
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 def trained(name: str) -> Checkpoint:
     """A bundled network."""
     return load_checkpoint(bundled_checkpoints()[name])

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -41,15 +40,6 @@ def linear_net(channels: int, side: int, classes: int = 3) -> tuple[nn.Sequentia
     dense = nn.Linear(channels * side * side, classes)
     nn.init.normal_(dense.weight, generator=torch.Generator().manual_seed(1))
     return net_of(flatten=nn.Flatten(), output=dense), dense.weight.detach().reshape(classes, channels, side, side)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As the pages answer; and PyTorch's threads would only wait for each other here."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,6 @@ EVERYTHING = Augmentation(
 STROKES = Augmentation(slashed_zeros=1, crossed_sevens=1, flagged_ones=1)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Work this small is fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def digits() -> tuple[Tensor, Tensor]:
     """The bundled sample's 1,000 test digits as floats, and their labels."""

@@ -47,11 +47,6 @@ NETWORKS: dict[str, Architecture] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def batch(arch: Architecture, kind: str) -> tuple[Tensor, Tensor]:
     """Seven images of noise, or of a few grey levels in blocks, where many windows hold equal pixels."""
     chance = torch.Generator().manual_seed(3)

@@ -21,7 +21,6 @@ from lenet_core.checkpoint import (
     MAX_HEADER_BYTES,
     MAX_TENSORS,
     Checkpoint,
-    _shapes,
     load_checkpoint,
     read_description,
     save_checkpoint,
@@ -33,16 +32,11 @@ from lenet_core.files import write_atomically
 from lenet_core.layers import build
 from lenet_core.library import DEFAULT, bundled_checkpoints
 from lenet_core.presets import PRESETS, preset
+from lenet_core.stored_weights import shapes
 
 LENETS = ("lenet-d2l", "lenet5-tanh", "lenet5-1998", "lenet-modern")
 TINY = preset("lenet-modern").replace(name="tiny", channels=(2, 3), dense=(8,))
 FORMAT = "lenet-playground-1"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +145,7 @@ def test_a_checkpoint_without_notes_on_its_training_is_sound(tmp_path: Path, who
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_file_names_the_weights_that_the_network_has(name: str) -> None:
     arch = preset(name)
-    told = {f"{layer.name}.{kind}": shape for layer in arch.layers for kind, shape in _shapes(layer).items()}
+    told = {f"{layer.name}.{kind}": shape for layer in arch.layers for kind, shape in shapes(layer).items()}
     assert told == {name: tuple(weight.shape) for name, weight in build(arch).state_dict().items()}
 
 

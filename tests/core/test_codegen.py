@@ -74,8 +74,7 @@ DESCRIBED: dict[str, Recipe] = {**RECIPES, **{name: recipe(architecture=arch) fo
 
 @pytest.fixture(scope="module", autouse=True)
 def ready() -> None:
-    """One thread, for one order of sums; torchvision imported in the one way that works with every PyTorch."""
-    torch.set_num_threads(1)
+    """torchvision imported in the one way that works with every PyTorch."""
     _torchvision_class("MNIST")
 
 

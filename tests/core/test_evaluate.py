@@ -25,12 +25,6 @@ LENETS = ("lenet-d2l", "lenet5-tanh", "lenet5-1998", "lenet-modern")
 TINY = Architecture("tiny", (1, 1, 2), (), (), num_classes=3)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 def tiny_net() -> nn.Sequential:
     """Class 0 where the left pixel is brighter, 1 where the right one is, 2 where both are dark."""
     net = build(TINY, seed=0)

@@ -60,12 +60,6 @@ NETWORKS: dict[str, Architecture] = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def digits() -> Tensor:
     """200 real digits (200, 1, 28, 28) uint8, 20 of each class."""

@@ -28,8 +28,7 @@ Weights = dict[str, Tensor]
 
 
 @pytest.fixture(autouse=True)
-def one_thread_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.set_num_threads(1)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 

@@ -7,7 +7,6 @@ import random
 from pathlib import Path
 
 import pytest
-import torch
 
 from lenet_core.__main__ import main
 from lenet_core.connections import read_table, table_text
@@ -195,7 +194,6 @@ def test_a_grid_of_tables_and_one_of_ranges() -> None:
 
 
 def test_the_script_of_an_own_table_and_range_trains_as_the_project_does(tmp_path: Path) -> None:
-    torch.set_num_threads(1)
     how = turn(MODERN, {**SMALL, "input_range": "-1,2.5", "data": "mnist-5k", "epochs": "1", "share": "0.3"})
     expected = told_by_training(how, load("mnist-5k", train=True), load("mnist-5k", train=False))
     assert told_by_script(how, tmp_path) == expected

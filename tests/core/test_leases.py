@@ -17,7 +17,7 @@ import pytest
 from lenet_core.errors import RunError, StorageError
 from lenet_core.leases import STALE, Lease, holder
 from tests.conftest import ROOT
-from tests.core.trainings import make_old
+from tests.core.trainings import let_go, make_old
 
 
 def lease_of(folder: Path, **changes: object) -> Path:
@@ -146,13 +146,7 @@ def test_of_many_processes_one_takes_each_stale_or_missing_lease(tmp_path: Path)
         for _ in range(4)
     ]  # fmt: skip
     won: Counter[str] = Counter()
-    for taker in takers:
-        assert taker.stdout is not None
-        assert taker.stdout.readline() == "ready\n"
-    for taker in takers:
-        assert taker.stdin is not None
-        taker.stdin.write("\n")
-        taker.stdin.flush()
+    let_go(takers)
     for taker in takers:  # each stays alive until all are done, as the owner of what it took
         assert taker.stdout is not None
         won.update(line.strip() for line in iter(taker.stdout.readline, "done\n"))

@@ -22,12 +22,6 @@ from lenet_core.presets import preset
 EVENLY = tuple(float(value) for value in range(101))  # the scores 0 to 100, one image each
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 def familiar(*quantiles: float, images: int = 10_000) -> Familiar:
     return Familiar("MNIST", images, {"energy": quantiles or EVENLY})
 

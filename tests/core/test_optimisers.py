@@ -16,11 +16,6 @@ from tests.conftest import ROOT
 from tests.core.trainings import new_run, tiny
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def two_nets() -> tuple[nn.Sequential, nn.Sequential]:
     """Two networks with the same weights."""
     return build(tiny().architecture, seed=3), build(tiny().architecture, seed=3)

@@ -49,12 +49,6 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """As the workers have."""
-    torch.set_num_threads(1)
-
-
 def torchrun(*arguments: object, data: Path) -> subprocess.Popen[str]:
     """Starts a command in two processes, as a person does; in a group of its own, as a terminal does."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

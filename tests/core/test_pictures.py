@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from lenet_core.data import load
 from lenet_core.errors import ImageError
 from lenet_core.preprocess import read_image, read_picture, to_picture
 from tests.conftest import missing
+from tests.image_bytes import chunk, png, saved
 from tests.pens import SHARED_DATA
 from tests.trust import hostile_images
 
@@ -29,13 +29,6 @@ PHOTOS = {
 COLOURS: Bytes = (
     np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 0]]], dtype=np.uint8).repeat(20, 0).repeat(20, 1)
 )  # red and green over blue and yellow, (40, 40, 3)
-
-
-def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
-    """The bytes of the picture as a file."""
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def read(data: bytes) -> tuple[Bytes, str]:
@@ -171,7 +164,7 @@ def test_notes_of_either_kind_turn_a_picture_upright(kind: str, notes: str) -> N
     if notes != "xmp":
         file = saved(stored, kind, exif=exif, **options)
     elif kind == "PNG":
-        text = hostile_images.chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + xmp)
+        text = chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + xmp)
         plain = saved(stored, kind)
         file = plain[:33] + text + plain[33:]
     else:
@@ -252,17 +245,6 @@ def test_of_ten_thousand_frames_only_the_first_is_decoded() -> None:
 # --- refused in one line -----------------------------------------------------------------------
 
 
-def png_144_megapixels() -> bytes:
-    """A whole and sound PNG of 12,000 x 12,000 black pixels."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", 12_000, 12_000, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes(12_000 * (1 + 12_000 // 8)), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-
-
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="4"/></svg>'
 FORMATS_READ = "is not a picture in one of the formats PNG, JPEG, WEBP, BMP, GIF; save it as PNG, or choose another"
 WHOLE_PNG = saved(Image.effect_noise((90, 90), 80))
@@ -270,7 +252,7 @@ WHOLE_JPEG = saved(Image.effect_noise((90, 90), 80), "JPEG")
 BAD: dict[str, tuple[bytes, str]] = {
     "half.png": (WHOLE_PNG[: len(WHOLE_PNG) // 2], "save it again as PNG"),
     "half.jpg": (WHOLE_JPEG[: len(WHOLE_JPEG) // 2], "save it again as PNG"),
-    "huge.png": (png_144_megapixels(), "has 12,000 x 12,000 pixels, more than the limit of 25,000,000"),
+    "huge.png": (png((12_000, 12_000), depth=1), "has 12,000 x 12,000 pixels, more than the limit of 25,000,000"),
     "drawing.svg": (SVG, "is an SVG; SVG is not read, save it as PNG."),
     "inkscape.svg": (b'<?xml version="1.0"?>\n<!-- Made by hand -->\n<SVG></SVG>', "is an SVG"),
     "svg.png": (b"\xef\xbb\xbf" + SVG, "is an SVG"),

@@ -55,12 +55,6 @@ short_and_full = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """One order of sums, so that equal means equal."""
-    torch.set_num_threads(1)
-
-
 def for_all(strategy: SearchStrategy[Case], examples: int, holds: Callable[[Case], None], *always: Case) -> None:
     """Fails with the smallest case found for which `holds` raises; the short form takes the same cases every time."""
     test = given(strategy)(holds)

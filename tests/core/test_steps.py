@@ -26,12 +26,6 @@ SMALL: Strokes = [[(40.0, 250.0), (80.0, 250.0), (55.0, 310.0)]]  # a seven in t
 EVERY_CHOICE = list(chain.from_iterable(combinations(STEPS, count) for count in range(len(STEPS) + 1)))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread."""
-    torch.set_num_threads(1)
-
-
 def image_without(strokes: Strokes, *without: str) -> NDArray[np.uint8]:
     """The image that is made of the strokes without some steps."""
     return to_digit(ink_without(strokes, without, size=SIZE, pen=PEN), without).image

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from lenet_core.checkpoint import load_checkpoint
@@ -312,7 +311,6 @@ def test_without_width_or_crop_the_drawing_stays_in_its_place() -> None:
 
 
 def test_the_default_network_reads_what_people_draw(pen_strokes: Path) -> None:
-    torch.set_num_threads(1)
     network = load_checkpoint(bundled_checkpoints()[DEFAULT])
     digits = pen_digits()
     inked = [classify(network, to_digit(ink(digit.strokes)).image).label == digit.label for digit in digits]
@@ -323,7 +321,6 @@ def test_the_default_network_reads_what_people_draw(pen_strokes: Path) -> None:
 
 
 def test_a_link_does_not_change_the_answer(pen_strokes: Path) -> None:
-    torch.set_num_threads(1)
     network = load_checkpoint(bundled_checkpoints()[DEFAULT])
     digits = [digit.strokes for digit in pen_digits()[::5]]
     linked = [from_link(to_link(strokes, 280), 280) for strokes in digits]

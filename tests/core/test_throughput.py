@@ -22,7 +22,6 @@ IMAGES = 1_000
 @pytest.fixture(scope="module")
 def digits() -> DataSet:
     """A thousand of the bundled sample's training digits, 100 of each."""
-    torch.set_num_threads(1)
     return load("mnist-5k", train=True).take(torch.arange(0, 4_000, 4))
 
 

@@ -25,12 +25,6 @@ from lenet_core.train import Epoch, Step, Training, learning_rate_at, map_loss, 
 MODERN = RECIPES["lenet-modern"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> None:
-    """Nets this small are fastest on one thread, and the order of sums is fixed."""
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def digits() -> DataSet:
     """The bundled sample's 4,000 training digits."""

@@ -5,47 +5,37 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from lenet_core import guard, worker
+from lenet_core import worker
 from lenet_core.ablation import StepCosts, step_costs
 from lenet_core.checkpoint import load_checkpoint, read_description
 from lenet_core.data import load
 from lenet_core.errors import RunError
 from lenet_core.evaluate import evaluate
-from lenet_core.history import History
 from lenet_core.leases import holder
 from lenet_core.library import runs_dir
 from lenet_core.novelty import Familiar
 from lenet_core.recipes import Recipe
-from lenet_core.runs import Plan, Run, create_run
+from lenet_core.runs import Run, create_run
 from lenet_core.worker import EARLY, EXAMPLES, work
 from tests.conftest import ROOT
-from tests.core.trainings import all_of, kinds, litter, new_run, start_worker, tiny, until, worker_of
+from tests.core.trainings import all_of, assert_sound, kinds, litter, new_run, start_worker, until, worker_of
 
 LONGER = {"share": 0.3, "epochs": 5, "batch_size": 4, "dropout": 0.2, "shift": 1}  # a second or two
 PASS, STEPS = 270, 1350  # steps of an epoch of it, and of the whole
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread_and_patience() -> Iterator[None]:
-    """One thread; and no force against a training in this very process, which would end the tests with it."""
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guard, "GRACE", 1e9)
-        yield
+pytestmark = pytest.mark.usefixtures("patience")
 
 
 @dataclass
@@ -85,19 +75,6 @@ def same_state(run: Run, other: Run) -> bool:
     left, right = load_file(run.file("state")), load_file(other.file("state"))
     assert left.keys() == right.keys()
     return all(torch.equal(left[name], right[name]) for name in left)
-
-
-def assert_sound(run: Run) -> None:
-    """The run's history has every step once, and nothing is left half written."""
-    history = History(run)
-    history.update()
-    assert history.steps == sorted(set(history.steps))
-    assert history.steps[0] == 1
-    assert history.ticks == sorted(set(history.ticks))
-    assert history.ticks[-1] == history.total_steps
-    assert [event["epoch"] for event in history.epochs] == list(range(1, run.plan.recipe.epochs + 1))
-    assert litter(run) == []
-    assert holder(run.folder) is None
 
 
 # --- what a training leaves --------------------------------------------------------------------
@@ -431,119 +408,6 @@ def test_a_worker_that_slept_while_another_took_over_writes_nothing_more() -> No
     assert (run.folder / "events.jsonl").read_bytes() == before
     assert (run.folder / "lease").read_text() == STOLEN
     assert not run.file("state").exists()
-
-
-# --- the world in the way ----------------------------------------------------------------------
-
-
-def assert_failed(run: Run, *words: str) -> None:
-    """The run says in one line why it failed, its worker is gone, and it may be asked for again."""
-    assert run.status == "failed"
-    message = run.last_event()["message"]
-    assert all(word in message for word in words), message
-    assert "\n" not in message
-    assert "Traceback" not in message
-    assert 20 < len(message) < 500
-    assert holder(run.folder) is None
-    assert litter(run) == []
-
-
-def test_a_learning_rate_that_is_too_high_is_told() -> None:
-    run = new_run(optimiser="sgd", learning_rate=100, activation="identity", epochs=20)
-    assert work(run) == "failed"
-    assert_failed(run, "no longer a number", "learning rate of 100", "Try a third")
-    for event in all_of(run, "metrics"):
-        assert all(abs(loss) < float("inf") for loss in event["losses"])
-
-
-def test_a_data_set_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, own_data_folder: Path) -> None:
-    for name in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setenv("no_proxy", "")
-    run = new_run(data="fashion-mnist")
-    assert work(run) == "failed"
-    assert_failed(run, "Fashion-MNIST", str(own_data_folder), "mnist-5k, which needs no download")
-
-
-def test_a_device_that_is_not_there_is_told() -> None:
-    if torch.backends.mps.is_available():
-        pytest.skip("this machine has one")
-    run = create_run(Plan(tiny(), device="mps"))
-    assert work(run) == "failed"
-    assert_failed(run, "This machine has no mps", "cpu")
-
-
-def test_more_memory_than_there_is_is_told() -> None:
-    run = new_run(batch_size=4_000, share=1, channels="1000,4", validation=0)  # 12.5 GB after its first layer
-    limit = 8 * 2**30
-    worker = start_worker(run, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
-    _, err = worker.communicate(timeout=120)
-    assert_failed(run, "not enough memory", "smaller batch")
-    assert err == f"error: {run.last_event()['message']}\n"
-
-
-@pytest.mark.parametrize(
-    "damage",
-    ["empty", "noise", "half", "another network", "another optimiser", "bad position", "bad chance", "wrong types"],
-)
-def test_a_state_that_cannot_be_used_is_told(damage: str) -> None:
-    run = new_run(epochs=3)
-    run.ask("step")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "PAUSE", 0.0)
-        assert work(run) == "paused"
-    path = run.file("state")
-    data, state = path.read_bytes(), load_file(path)
-    if damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "noise":
-        path.write_bytes(bytes(range(256)) * 100)
-    elif damage == "half":
-        path.write_bytes(data[: len(data) // 2])
-    elif damage in ("another network", "another optimiser"):
-        other = new_run(**({"dense": "9"} if damage == "another network" else {"optimiser": "sgd"}))
-        work(other)
-        path.write_bytes(other.file("state").read_bytes())
-    elif damage == "bad position":
-        save_file({**state, "position": torch.tensor([-1, 10**9])}, path)
-    elif damage == "bad chance":
-        save_file({**state, "generator": torch.zeros_like(state["generator"])}, path)
-    else:
-        save_file({**state, "generator": state["generator"].float()}, path)
-    run.ask("run")
-    assert work(run) == "failed"
-    assert_failed(run, "saved state cannot be used", "Train the recipe anew")
-
-
-def limit_files(size: int) -> None:
-    """No file of this process may grow beyond that: for a program, what a full disk is."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-@pytest.mark.parametrize("size", [30_000, 0])
-def test_on_a_full_disk_a_run_fails_in_one_line(size: int) -> None:
-    run = new_run()
-    out, err = start_worker(run, preexec_fn=lambda: limit_files(size)).communicate(timeout=60)
-    assert out == ""
-    assert len(err.splitlines()) == 1
-    assert err.startswith("error: ")
-    assert "cannot be written" in err
-    assert litter(run) == []
-    assert holder(run.folder) is None
-    if size:  # else not even that can be written down
-        assert_failed(run, "cannot be written (File too large)", "Make room there", "LENET_DATA_DIR")
-        run.ask("run")
-        assert work(run) == "finished"
-        assert_sound(run)
-
-
-def test_a_plan_that_cannot_be_read_is_refused_before_anything_is_written() -> None:
-    run = new_run()
-    (run.folder / "recipe.json").write_bytes(b"{")
-    before = sorted(path.name for path in run.folder.iterdir())
-    with pytest.raises(RunError, match="cannot be read"):
-        work(run)
-    assert sorted(path.name for path in run.folder.iterdir()) == before
 
 
 def test_the_end_of_its_launcher_ends_a_supervised_worker_with_its_state_saved(whole: Watched) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lenet_core.engine import ROOT, environment
+from lenet_core.history import History
 from lenet_core.knobs import turn
 from lenet_core.leases import holder
 from lenet_core.recipes import RECIPES, Recipe
@@ -80,3 +81,27 @@ def make_old(path: Path, seconds: float = 1_000) -> None:
 def litter(run: Run) -> list[str]:
     """Files of the run that were begun and not finished."""
     return [path.name for path in run.folder.rglob(".*")]
+
+
+def assert_sound(run: Run) -> None:
+    """The run's history has every step once, and nothing is left half written."""
+    history = History(run)
+    history.update()
+    assert history.steps == sorted(set(history.steps))
+    assert history.steps[0] == 1
+    assert history.ticks == sorted(set(history.ticks))
+    assert history.ticks[-1] == history.total_steps
+    assert [event["epoch"] for event in history.epochs] == list(range(1, run.plan.recipe.epochs + 1))
+    assert litter(run) == []
+    assert holder(run.folder) is None
+
+
+def let_go(processes: list[subprocess.Popen[str]]) -> None:
+    """Waits until each has said that it is ready, and then lets all of them begin at once."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()

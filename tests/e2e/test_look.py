@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 
@@ -17,6 +16,7 @@ from lenet_core.inputs import MOST, Input, picture, stack_inputs
 from lenet_core.library import bundled_checkpoints
 from tests.conftest import Server, missing
 from tests.e2e.conftest import DrawPage, LookPage
+from tests.image_bytes import saved
 from tests.pens import SHARED_DATA
 
 FIRST = ["4", "8", "cat", "uniform noise"]
@@ -52,10 +52,9 @@ def visitor(browser: Browser, server: Server) -> LookPage:
 
 def own_picture(name: str = "mine.png") -> dict[str, object]:
     """A picture of one's own that is there without any photographs, another for each name."""
-    file = io.BytesIO()
     slope = len(name) + np.arange(120)
-    Image.fromarray(np.add.outer(slope, slope).astype(np.uint8)).save(file, "PNG")
-    return {"name": name, "mimeType": "image/png", "buffer": file.getvalue()}
+    picture = Image.fromarray(np.add.outer(slope, slope).astype(np.uint8))
+    return {"name": name, "mimeType": "image/png", "buffer": saved(picture)}
 
 
 # ---------------------------------------------------------------- bringing and comparing

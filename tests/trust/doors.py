@@ -7,7 +7,6 @@ opened files cannot be unlearned, and prints what was touched outside the data f
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import re
@@ -136,10 +135,10 @@ def go_through(names: list[str], watch: Watch | None) -> list[str]:
     from PIL import Image
 
     from lenet_core.library import bundled_checkpoints, uploads_dir
+    from tests.image_bytes import saved
     from ui import state
 
-    written = io.BytesIO()
-    Image.new("RGB", (28, 28), "green").save(written, "PNG")
+    picture = saved(Image.new("RGB", (28, 28), "green"))
     network = bundled_checkpoints()["lenet-modern"].read_bytes()
     folder = uploads_dir(state.learner())
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +149,7 @@ def go_through(names: list[str], watch: Watch | None) -> list[str]:
         if watch is not None:
             watch.on = True
         try:
-            wrong += [f"{name!r}: {line}" for line in knock(name, written.getvalue(), network)]
+            wrong += [f"{name!r}: {line}" for line in knock(name, picture, network)]
         finally:
             if watch is not None:
                 watch.on = False

@@ -20,7 +20,7 @@ from lenet_core.library import data_dir, runs_dir
 from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Plan, Run, all_runs, create_run, unfinished
 from tests.conftest import ROOT
-from tests.core.trainings import all_of, kinds, tiny, until
+from tests.core.trainings import all_of, kinds, let_go, tiny, until
 from tests.trust.conftest import Trust
 
 # In place of a training: who takes the run as a worker does, says when it began and ended, and is gone.
@@ -114,13 +114,7 @@ def start_taker(
 
 def answers(takers: list[subprocess.Popen[str]]) -> tuple[list[str], list[str]]:
     """Lets all of them submit at the same time; the names accepted, and what the others were told."""
-    for taker in takers:
-        assert taker.stdout is not None
-        assert taker.stdout.readline() == "ready\n"
-    for taker in takers:
-        assert taker.stdin is not None
-        taker.stdin.write("\n")
-        taker.stdin.flush()
+    let_go(takers)
     accepted, refused = [], []
     for taker in takers:
         assert taker.stdout is not None

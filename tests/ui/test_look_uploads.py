@@ -15,7 +15,8 @@ from streamlit.testing.v1 import AppTest
 from lenet_core.data import load
 from lenet_core.inputs import MOST, stack_inputs
 from lenet_core.preprocess import read_picture
-from tests.core.test_pictures import BAD, COLOURS, SVG, WHOLE_JPEG, WHOLE_PNG, png_144_megapixels, saved
+from tests.core.test_pictures import BAD, COLOURS, SVG, WHOLE_JPEG, WHOLE_PNG
+from tests.image_bytes import png, saved
 from tests.ui.apps import linked, shown
 from tests.ui.look_app import bring, group, look, names, notices, tables, turned
 
@@ -41,7 +42,7 @@ GOOD: dict[str, tuple[bytes, str]] = {  # each with what is said of it
 REFUSED = {
     "half.png": WHOLE_PNG[: len(WHOLE_PNG) // 2],
     "half.jpg": WHOLE_JPEG[: len(WHOLE_JPEG) // 2],
-    "huge.png": png_144_megapixels(),
+    "huge.png": png((12_000, 12_000), depth=1),
     "notes.png": b"a shopping list\n" * 50,
     "empty.png": b"",
     "drawing.svg": SVG,

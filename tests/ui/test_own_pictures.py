@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from lenet_core.errors import ImageError
 from lenet_core.inputs import UPLOAD, Input, parse
+from tests.image_bytes import saved
 from tests.ui.look_app import LEARNER
 from ui.own_pictures import MOST, find
 
@@ -20,9 +20,7 @@ OTHER = "f" * 32
 
 def png(shade: int) -> bytes:
     """A picture unlike those of other shades."""
-    file = io.BytesIO()
-    Image.new("L", (20, 20), shade).save(file, "PNG")
-    return file.getvalue()
+    return saved(Image.new("L", (20, 20), shade))
 
 
 def kept(*files: tuple[str, bytes], learner: str = LEARNER) -> list[tuple[Input, str]]:
@@ -115,10 +113,8 @@ def test_a_file_that_was_damaged_since_is_told(own_data_folder: Path) -> None:
 
 
 def test_what_is_kept_is_small_however_large_it_was(own_data_folder: Path) -> None:
-    file = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 256, (900, 900, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(file, "JPEG")
-    ((one, _),) = kept(("large.jpg", file.getvalue()))
+    ((one, _),) = kept(("large.jpg", saved(Image.fromarray(noise), "JPEG")))
     assert find(one)[1].shape == (256, 256, 3)
     (path,) = files_in(own_data_folder)
     assert path.stat().st_size < 250_000
