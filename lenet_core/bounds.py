@@ -15,14 +15,16 @@ MAX_DEPTH = 16
 MAX_CLASSES = 10_000
 MAX_CODE_VALUES = 1_000_000  # of an RBF output
 MAX_TABLE_PAIRS = 40_000  # of all tables; a run's file writes them twice, and its header may take a million bytes
+_MOST_LETTERS = 100  # of a value in a message
 
 
 def shorten(value: Any) -> str:
-    """A value in a message: its beginning, however long or deep it is."""
+    """A value in a message: its beginning, at most 100 characters, however long or deep it is."""
     try:
-        return reprlib.repr(value)
+        text = reprlib.repr(value)  # of objects within objects thousands of characters remain
     except ValueError:  # Python writes no whole number of over 4,300 digits
         return "a number of thousands of digits"
+    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}..."
 
 
 def check_number(what: str, value: Any, low: float, high: float, whole: bool = True) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -68,7 +69,7 @@ def _reach(layer: Layer, before: float, largest: Mapping[str, float]) -> float:
     options = layer.options
     match layer.kind:
         case "rescale":
-            return float(max(abs(options["low"]), abs(options["high"])))
+            return float(np.abs([options["low"], options["high"]]).max())  # numbers, or one for each channel
         case "activation":
             return min(max(before, 1.0), _BOUNDED.get(options["function"], math.inf))
         case "convolution":

@@ -158,6 +158,18 @@ def nested(depth: int) -> Any:
     return value
 
 
+def broad(depth: int) -> dict[str, Any]:
+    """An object of objects of objects, each with ten fields."""
+    return {f"a field of some length {number}": broad(depth - 1) if depth else number for number in range(10)}
+
+
+@pytest.mark.parametrize("value", [broad(3), nested(100_000), "x" * 10**6, [[[1] * 99] * 99] * 99, 10**5000], ids=type)
+def test_a_value_takes_few_letters_of_a_message(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"activation must be one of .* not ") as caught:
+        MODERN.replace(activation=value)
+    assert len(str(caught.value)) < 250
+
+
 @pytest.mark.parametrize(
     "description",
     [None, [], [1, 2], "lenet", 5, 1.5, True, b"lenet", {}, {"name": "x"}, set()],
