@@ -11,6 +11,7 @@ import streamlit as st
 from lenet_core.errors import LenetError
 from ui import cache, links, markup, sign_in, state
 from ui.components.learner_cookie import learner_cookie
+from ui.components.way_back import go_back
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,16 @@ def begin(key: str) -> None:
     st.html(_STYLE)
     sign_in.ask()
     links.come_back_to(key)
-    with st.container(horizontal=True, key="menu"):
+    with st.container(horizontal=True, vertical_alignment="center", key="menu"):
         for other in filter(lambda one: one.in_menu, ROOMS.values()):
             st.page_link(other.page, label=other.name, icon=other.icon)
         if key != "exercises" and state.has_left("exercises"):
             st.page_link(ROOMS["exercises"].page, label="Back to the exercise", icon=ROOMS["exercises"].icon)
-        sign_in.sign_out()
-        if not sign_in.signed_in():  # else an address would stay in the browser
-            learner_cookie(state.learner())  # takes no room here
+        if sign_in.signed_in():  # no cookie: an address would stay in the browser
+            go_back(front=key == "home")  # takes no room here, nor does the cookie
+            sign_in.sign_out()
+        else:
+            learner_cookie(state.learner())
     with suppress(LenetError):  # the cluster is away: the Train page says so
         cache.engine()  # whichever page is opened first, unfinished trainings go on
     st.title(room.title, anchor=False)

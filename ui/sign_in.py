@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import streamlit as st
 from streamlit.config import is_manually_set
 from streamlit.errors import Error as StreamlitError
 
 from ui import markup
+from ui.components.way_back import keep_address
 
 _LOG = logging.getLogger(__name__)
 _LEAST_SECRET = 32  # characters
@@ -48,12 +49,11 @@ def signed_in() -> bool:
     return bool(st.user.get("is_logged_in"))
 
 
-def sign_out() -> None:
-    """The way out, for the menu; nothing where nobody has signed in."""
-    if signed_in():
-        who = markup.literal(str(st.user.get("email") or st.user.get("name") or "you"))
-        if st.button("Sign out", type="tertiary", key="sign_out", help=f"Signed in as {who}"):
-            st.logout()
+def sign_out(kind: Literal["tertiary", "primary"] = "tertiary") -> None:
+    """The way out."""
+    who = markup.literal(str(st.user.get("email") or st.user.get("name") or "you"))
+    if st.button("Sign out", icon=":material/logout:", type=kind, key="sign_out", help=f"Signed in as {who}"):
+        st.logout()
 
 
 def is_member(user: Mapping[str, Any], members: Sequence[str]) -> bool:
@@ -114,8 +114,7 @@ def _providers(auth: Mapping[str, Any]) -> list[str]:
 
 
 def _show(door: Door) -> NoReturn:
-    st.title("LeNet Playground", anchor=False)
-    st.html(markup.lead("This one asks who you are, so that what you train is yours again next time."))
+    _title("This one asks who you are, so that what you train is yours again next time.")
     for provider in _providers(door.auth):
         label = "Sign in" if provider == "default" else f"Sign in with {markup.literal(provider.capitalize())}"
         if st.button(label, icon=":material/login:", type="primary", key=f"sign_in.{provider}"):
@@ -123,14 +122,20 @@ def _show(door: Door) -> NoReturn:
                 st.login(provider)
             except StreamlitError as error:  # Authlib is missing, or a setting
                 _closed(str(error))
+    keep_address()
     st.stop()
 
 
-def _turned_away() -> NoReturn:
+def _title(lead: str) -> None:
     st.title("LeNet Playground", anchor=False)
+    st.html(markup.lead(lead))
+
+
+def _turned_away() -> NoReturn:
+    _title("This one is for its members.")
     who = str(st.user.get("email") or "This account")
     st.html(markup.warning(f"{who} is not among those who may come in here. Ask who runs this server, or sign out."))
-    sign_out()
+    sign_out("primary")
     st.stop()
 
 

@@ -424,9 +424,9 @@ def classroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Classroom]:
             process.wait(10)
 
 
-def sign_in(page: Page, classroom: Classroom, email: str) -> None:
+def sign_in(page: Page, classroom: Classroom, email: str, link: str = "draw") -> None:
     classroom.user["email"] = email
-    page.goto(f"{classroom.url}/draw")
+    page.goto(f"{classroom.url}/{link}")
     expect(page.get_by_role("heading", level=1)).to_have_text("LeNet Playground")
     expect(page.locator("canvas, .st-key-menu")).to_have_count(0)
     page.get_by_role("button", name="Sign in").click()
@@ -440,13 +440,18 @@ def test_a_member_signs_in_over_tls_and_is_the_same_learner_in_any_browser(
     for first in (True, False):
         context = browser.new_context(ignore_https_errors=True)
         page = context.new_page()
-        sign_in(page, classroom, "ada@school.example")
-        expect(page.get_by_role("heading", level=1)).to_have_text("See how LeNet reads a digit", timeout=30_000)
-        page.goto(f"{classroom.url}/exercises?exercise=pooling")
+        sign_in(page, classroom, "ada@school.example", "exercises?exercise=pooling")
+        # The provider leads to the front page, and that to the link that she came by.
+        expect(page.get_by_role("heading", level=1)).to_have_text("Predict, run, compare", timeout=30_000)
+        expect(page).to_have_url(f"{classroom.url}/exercises?exercise=pooling")
         if first:
             page.get_by_role("radiogroup").locator("label").first.click()
             page.get_by_role("button", name="Keep my prediction").click()
         expect(page.get_by_test_id("said")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("See how LeNet reads a digit", timeout=30_000)
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
         assert "ada" not in json.dumps(context.cookies())  # the next one at this machine reads no name
