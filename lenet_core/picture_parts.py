@@ -19,7 +19,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _XMP_IN_PNG = b"XML:com.adobe.xmp" + bytes(5)  # its text follows, not compressed
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
-_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # none of those that stand within a scan
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # none of those that stand within a scan
 _ORIENTATION = 0x0112  # EXIF 2.3, section 4.6.4
 _UPRIGHT = 1
 _UNSIGNED = {1: "B", 3: "H", 4: "I"}  # TIFF 6.0, section 2: how numbers of a type are stored
@@ -119,15 +119,17 @@ def _of_png(data: bytes, parts: _Parts) -> Pixels:
 
 
 def _of_jpeg(data: bytes, parts: _Parts) -> Pixels:
-    kept, notes, place, scans = [data[:2]], list[bytes](), 2, 0
+    kept, notes, place, scans, scanned = [data[:2]], list[bytes](), 2, 0, False
     while found := _MARKER.search(data, place):
         parts.add()
-        kept.append(data[place : found.start()])  # a scan, or nothing
+        if scanned:  # else it is nothing, or bytes to fill the file, over which Pillow goes one by one
+            kept.append(data[place : found.start()].rstrip(b"\xff"))
         code, start = found[1][0], found.end()
         if code == 0xD9:  # the end; what follows is another picture, or a film
             return Pixels(b"".join(kept) + b"\xff\xd9", 1, scans, _turned(notes))
-        length = 0 if code in (0x01, 0xD8) else int.from_bytes(data[start : start + 2], "big")
-        place = start + length
+        alone = code in (0x01, 0xD8)
+        length = 0 if alone else int.from_bytes(data[start : start + 2], "big")
+        place, scanned = start + length, code == 0xDA or (scanned and alone)
         content = data[start + 2 : place]
         # Only two of the notes say what the numbers are: JFIF's and Adobe's.
         if not (0xE0 <= code <= 0xEF or code == 0xFE) or content.startswith((b"JFIF\0", b"Adobe")):
@@ -136,7 +138,7 @@ def _of_jpeg(data: bytes, parts: _Parts) -> Pixels:
             scans += code == 0xDA
         elif code == 0xE1 and content.startswith((b"Exif\0\0", _XMP_IN_JPEG)):
             notes.append(content.removeprefix(_XMP_IN_JPEG))
-    return Pixels(b"".join(kept) + data[place:], 1, scans, _turned(notes))
+    return Pixels(b"".join(kept) + (data[place:] if scanned else b""), 1, scans, _turned(notes))
 
 
 def _of_gif(data: bytes, parts: _Parts) -> Pixels:

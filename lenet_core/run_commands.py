@@ -289,14 +289,17 @@ def _work(options: argparse.Namespace) -> None:
     run = find_run(options.run)
     if options.supervised and run.status != "waiting":
         return  # it was stopped before its turn, or has failed, or another trains it: nothing is to be done
-    if options.supervised and hasattr(os, "nice"):
-        os.nice(10)  # gives way to whoever answers people, and before PyTorch is loaded, which takes seconds
+    if options.supervised:
+        # Ctrl-C reaches all processes of a terminal, and a service manager's end all of a service. Both are for whoever
+        # supervises, with whose end the training saves its state and ends too.
+        for sign in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(sign, signal.SIG_IGN)
+        if hasattr(os, "nice"):
+            os.nice(10)  # gives way to whoever answers people, and before PyTorch is loaded, which takes seconds
     from lenet_core.worker import work
 
-    if options.supervised:
-        if run.status != "waiting":  # stopped while PyTorch was loaded, which takes seconds
-            return
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever supervises
+    if options.supervised and run.status != "waiting":  # stopped while PyTorch was loaded, which takes seconds
+        return
     status = work(run, supervised=options.supervised)
     if status == "failed":
         raise LenetError(run.last_event().get("message", "the run failed"))

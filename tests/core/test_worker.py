@@ -415,7 +415,8 @@ def test_the_end_of_its_launcher_ends_a_supervised_worker_with_its_state_saved(w
     process = start_worker(run, "--supervised")
     until(lambda: run.status == "running", "the worker")
     assert os.getpriority(os.PRIO_PROCESS, process.pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
-    os.kill(process.pid, signal.SIGINT)  # Ctrl-C reaches all processes of a terminal, and is for the launcher
+    for sign in (signal.SIGINT, signal.SIGTERM):  # as they reach all processes of a terminal or a service
+        os.kill(process.pid, sign)
     lines = len(kinds(run))
     until(lambda: len(kinds(run)) > lines, "its going on")
     out, err = process.communicate(timeout=60)  # which closes its input first

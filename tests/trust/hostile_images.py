@@ -250,6 +250,7 @@ def no_pictures() -> dict[str, bytes]:
         "empty chunks at the end.png": png((8, 8), after=many(chunk(b"abCd", b""), 19 * MEGABYTE)),
         "empty pixels.png": png((8, 8), many(chunk(b"IDAT", b""), 19 * MEGABYTE)),
         "comments.jpg": jpeg[:2] + many(segment(0xFE, b""), 19 * MEGABYTE) + jpeg[2:],
+        "fill bytes.jpg": jpeg[:2] + b"\xff" * 60_000 + b"\0",  # a search that went back would take 14 seconds
         "tables.jpg": jpeg[:2] + many(segment(0xDB, bytes(range(65)) * 1000), 19 * MEGABYTE) + jpeg[2:],
         "comment.gif": gif(b"!\xfe" + many(b"\1a", 19 * MEGABYTE) + b"\0"), "frames.gif": gif(frames=10**6),
         "large.bmp": b"BM" + bytes(20_000_000), "large.webp": saved(Image.new("L", (16_000, 1_001)), "WEBP"),
@@ -272,6 +273,7 @@ def with_much_beside() -> dict[str, bytes]:
         "a long text.png": png(size, chunk(b"tEXt", b"a\0" + bytes(small))),
         "notes.png": png(size, chunk(b"eXIf", exif)), "notes.jpg": jpeg[:2] + b"".join(apart) + jpeg[2:],
         "comments.jpg": jpeg[:2] + many(segment(0xFE, bytes(100)), small) + jpeg[2:],
+        "fill bytes.jpg": jpeg[:2] + b"\xff" * small + jpeg[2:], "zeros.jpg": jpeg[:3] + bytes(small) + jpeg[2:],
         "frames.gif": gif(frames=10_000), "huge frames.gif": gif(frames=10_000, size=(60_000, 60_000)),
         "frames.png": png(size, chunk(b"acTL", struct.pack(">II", 2**31, 0))),
     }  # fmt: skip
