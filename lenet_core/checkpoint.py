@@ -22,8 +22,8 @@ from torch import nn
 
 from lenet_core.architecture import Architecture
 from lenet_core.bounds import MAX_PARAMETERS, shorten
-from lenet_core.errors import CheckpointError, StorageError
-from lenet_core.files import write_atomically
+from lenet_core.errors import CheckpointError
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.layers import build
 from lenet_core.library import SUFFIX
 from lenet_core.reach import check_reach, try_out
@@ -56,10 +56,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         StorageError: the file cannot be written.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path.parent} cannot be a folder ({error.strerror or error}); name another.") from error
+    make_folder(path.parent)
     write_atomically(path, to_bytes(checkpoint))
 
 

@@ -8,6 +8,21 @@ from pathlib import Path
 
 from lenet_core.errors import StorageError
 
+_NEXT = "Make room there, or choose another folder: with --out, or for everything in LENET_DATA_DIR."
+
+
+def make_folder(folder: Path) -> Path:
+    """The folder, made with those above it where it was not there.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be a folder ({error.strerror or error}). {_NEXT}") from error
+    return folder
+
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Replaces the file at `path` with `data`, whole or not at all; if `durable`, also when power fails.
@@ -30,7 +45,4 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror or error}). Make room there, or choose another folder: "
-            "with --out, or for everything in LENET_DATA_DIR."
-        ) from error
+        raise StorageError(f"{path} cannot be written ({error.strerror or error}). {_NEXT}") from error

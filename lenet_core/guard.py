@@ -82,13 +82,15 @@ class Guard(threading.Thread):
         with self.forced:
             if self.done.is_set():
                 return
-            if self.wish == "stop":
+            self._beat()  # the machine may have slept, and another have the run
+            if self.wish == "stop" and not self.lost:
                 with contextlib.suppress(LenetError):  # then the request and the missing worker say it
                     self.run_folder.append({"kind": "stopped", "time": time.time(), "forced": True})
-            self.lost = True  # the training, which still runs, can write nothing more
+            ours, self.lost = not self.lost, True  # the training, which still runs, can write nothing more
             self.team.abandon()
-            with contextlib.suppress(OSError):
-                self.run_folder.clear_litter()  # a state that was being written: of AlexNet 400 MB
+            if ours:
+                with contextlib.suppress(OSError):
+                    self.run_folder.clear_litter()  # a state that was being written: of AlexNet 400 MB
                 self.lease.release()  # only now: the next worker writes files that look the same
             os._exit(0)
 

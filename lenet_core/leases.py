@@ -6,6 +6,7 @@ own machine its process is asked for too, so that a crash is seen at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -84,9 +85,10 @@ class Lease:
         return True
 
     def release(self) -> None:
-        """Gives the run back."""
+        """Gives it back."""
         if _read(self.path) == self.text:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a file that cannot be removed grows stale by itself
+                self.path.unlink()
 
 
 def holder(folder: Path) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from lenet_core.engine import ROOT, Engine, Limits, command, environment, fail, last_words
 from lenet_core.errors import LenetError, RunError, StorageError
 from lenet_core.leases import Lease, holder, lives
-from lenet_core.runs import Run
+from lenet_core.runs import ENDED, Run
 from lenet_core.tickets import Ticket, Tickets, in_turn
 
 _LOG = logging.getLogger(__name__)
@@ -140,12 +140,12 @@ class LocalEngine(Engine):
             process.stdin.close()
             ticket = self._tickets.get(name)
             asked_again = ticket is not None and ticket.stamp != stamp
-            if run.status != "waiting":
+            if run.status in (*ENDED, "paused"):
                 self._caretaker.ask()
                 self._crashes.pop(name, None)
                 if ticket is not None and not asked_again:
                     self._take_back(ticket)
-            elif not asked_again:  # it did not end as it should
+            elif not asked_again:  # it did not end as it should; where its lease is fresh, it seems to live still
                 self._crashed(run, process.returncode)
 
     def _crashed(self, run: Run, code: int) -> None:
@@ -155,7 +155,11 @@ class LocalEngine(Engine):
             return
         del self._crashes[run.name]
         how = "was killed, perhaps for want of memory" if code == -9 else f"ended with status {code}"
-        fail(run, f"The worker {how}, {_MOST_CRASHES} times. Its last words: {last_words(run) or 'none'}")
+        fail(
+            run,
+            f"The worker {how}, {_MOST_CRASHES} times. Its last words: {last_words(run) or 'none'}. Resume goes on "
+            "from its last saved state.",
+        )
 
     def _end_deaf(self) -> None:
         """Ends workers that still load PyTorch, hear nothing and have nothing to save, when their runs are stopped."""
@@ -198,21 +202,26 @@ class LocalEngine(Engine):
         run = ticket.run
         try:
             _ = run.plan  # of a damaged one every worker would say the same
-            _check_room(run.folder)
+            _check_disk(run.folder)
             with (run.folder / "worker.log").open("ab") as log:
                 process = subprocess.Popen(
                     command(run), cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=log, stderr=log
                 )
-        except (RunError, OSError) as error:
+        except (RunError, FileNotFoundError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
-            fail(run, f"No worker could be started ({reason or error}).")
+            fail(run, f"No worker could be started ({reason or error}). Train its recipe anew.")
             self._take_back(ticket)
             return
+        except OSError as error:  # no memory, process or file is to be had: that is no fault of this run
+            raise StorageError(
+                f"No training can be started ({error.strerror or error}). Close what else runs here; what waits goes "
+                "on by itself."
+            ) from error
         self._workers[run.name] = _Worker(run, process, ticket.stamp)
         self._served[ticket.learner] = max(self._served.values(), default=0) + 1
 
 
-def _check_room(folder: Path) -> None:
+def _check_disk(folder: Path) -> None:
     """Raises a StorageError unless some more can be written, of which a quota says as little as a read-only disk.
 
     Where nothing can be written, a worker could not even say why it ends, and would be started again and again.

@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from lenet_core.errors import StorageError
 from lenet_core.exercises import EXERCISES
-from lenet_core.files import write_atomically
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.library import progress_path
 
 _MAX_BYTES = 2**16
@@ -51,10 +50,7 @@ def save_progress(learner: str, progress: Progress) -> None:
         StorageError: it cannot be written.
     """
     path = progress_path(learner)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path.parent} cannot be a folder ({error.strerror or error}).") from error
+    make_folder(path.parent)
     kept = {
         "predictions": progress.predictions, "looked": sorted(progress.looked),
         "compared": sorted(progress.compared), "last": progress.last,

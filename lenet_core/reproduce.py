@@ -19,9 +19,9 @@ from lenet_core.checkpoint import load_checkpoint, read_description
 from lenet_core.data import DataSet, load
 from lenet_core.devices import pick_device
 from lenet_core.dial import ALL_1998, ALL_MODERN, BASE, EPOCHS, SWITCHES, turned
-from lenet_core.errors import RunError, StorageError
+from lenet_core.errors import RunError
 from lenet_core.evaluate import evaluate
-from lenet_core.files import write_atomically
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.knobs import differences, settings, turn
 from lenet_core.library import runs_dir
 from lenet_core.published import DIAL, REPRODUCED, Reproduced, SeedRun
@@ -139,10 +139,7 @@ def save(name: str, results: Mapping[str, Reproduced], folder: Path = REPRODUCED
     """
     plain = {variant: result.to_dict() for variant, result in results.items()}
     path = folder / f"{name}.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be a folder ({error.strerror or error}).") from error
+    make_folder(folder)
     write_atomically(path, (json.dumps(plain if name == DIAL else plain[name], indent=1) + "\n").encode())
     return path
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from lenet_core.errors import LenetError, RunError, StorageError
-from lenet_core.files import write_atomically
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.leases import Lease
-from lenet_core.library import data_dir, learner_of, stays
+from lenet_core.library import data_dir, learner_of, runs_dir, stays
 from lenet_core.runs import ENDED, GIVEN_UP, Run, all_runs, trash_dir
 
 _LOG = logging.getLogger(__name__)
@@ -71,11 +71,11 @@ def make_room(keep: int) -> list[str]:
     Does nothing while another process does it.
 
     Raises:
-        StorageError: it cannot be removed.
+        StorageError: the data folder cannot be written to.
     """
     try:
         # Two at a time would pass over what the other has in hand, and give up twice as much.
-        lease = Lease(_made(data_dir()))
+        lease = Lease(make_folder(data_dir()))
     except RunError:
         return []
     try:
@@ -83,14 +83,6 @@ def make_room(keep: int) -> list[str]:
         return _make_room(keep, lease)
     finally:
         lease.release()
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be a folder ({error.strerror or error}).") from error
-    return folder
 
 
 def _make_room(keep: int, lease: Lease) -> list[str]:
@@ -109,9 +101,12 @@ def _make_room(keep: int, lease: Lease) -> list[str]:
             if over <= 0:
                 return lines
             lease.beat()  # gigabytes take their time
-            before = taken(run)
-            with _ended_and_held(run) as ours:
-                line = give_up(run) if ours else ""
+            before, line = taken(run), ""
+            try:
+                with _ended_and_held(run) as ours:
+                    line = give_up(run) if ours else ""
+            except StorageError:  # of one that cannot be removed; the next one's turn
+                _LOG.exception("%s could not be given up", run.name)
             over -= before - taken(run)
             lines += [line] if line else []
     return lines
@@ -119,8 +114,9 @@ def _make_room(keep: int, lease: Lease) -> list[str]:
 
 def _but_newest(runs: Sequence[Run]) -> list[Run]:
     """The runs, oldest first, without each learner's last."""
-    newest = {learner_of(run.folder): run.name for run in runs}
-    return [run for run in runs if newest[learner_of(run.folder)] != run.name]
+    learners = [learner_of(run.folder) for run in runs]  # asked once: a run may be deleted meanwhile
+    newest = dict(zip(learners, runs, strict=True))
+    return [run for run, learner in zip(runs, learners, strict=True) if newest[learner] is not run]
 
 
 @contextlib.contextmanager
@@ -154,8 +150,9 @@ def _give_up_byproducts(run: Run) -> str:
 
 def _give_up_all(run: Run) -> str:
     entry = {"run": run.name, "learner": learner_of(run.folder), "time": time.time()}
-    lines = [json.dumps(one) for one in [*_given_up(), entry][-_LISTED:]]
-    write_atomically(_list_path(), "\n".join(lines).encode(), durable=False)
+    told = [one for one in _given_up() if one["run"] != run.name]  # at an earlier try, which failed
+    lines = [json.dumps(one) for one in [*told, entry][-_LISTED:]]
+    write_atomically(_list_path(), "\n".join(lines).encode(), durable=False)  # first: nothing goes untold
     run.delete()
     return f"{run.name} was given up to make room"
 
@@ -170,7 +167,8 @@ def _remove(files: Sequence[Path]) -> None:
 
 def given_up_runs(learner: str | None = None) -> list[str]:
     """The names of runs that were given up whole, the last of them last: those of a learner, or of all."""
-    return [str(one["run"]) for one in _given_up() if learner is None or one["learner"] in ("", learner)]
+    names = [str(one["run"]) for one in _given_up() if learner is None or one["learner"] in ("", learner)]
+    return [name for name in names if not (runs_dir() / name).exists()]  # else it could not be removed after all
 
 
 def _given_up() -> list[dict[str, Any]]:
@@ -232,7 +230,7 @@ class Caretaker:
             try:
                 for line in make_room(self._keep):
                     _LOG.warning("%s (LENET_KEEP)", line)
-            except LenetError:
+            except Exception:  # whatever it is: with this thread's end nobody would ever look again
                 _LOG.exception("room could not be made")
 
     def _is_asked(self) -> bool:

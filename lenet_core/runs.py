@@ -32,7 +32,7 @@ from typing import Any
 from lenet_core.bounds import check_choice, check_number, shorten
 from lenet_core.errors import RunError, StorageError
 from lenet_core.events import parsed
-from lenet_core.files import write_atomically
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.leases import holder
 from lenet_core.library import SUFFIX, data_dir, file_words, runs_dir, stays
 from lenet_core.recipes import Recipe
@@ -307,10 +307,7 @@ def create_run(plan: Plan, folder: Path | None = None) -> Run:
         folder = runs_dir() / f"{words}-seed{plan.recipe.seed}-{stamp}-{secrets.token_hex(3)}"
     if (folder / "recipe.json").exists():
         raise ValueError(f"{folder} holds a run already; resume that one, or name another folder.")
-    try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{folder} cannot be a folder ({error.strerror or error}); name another.") from error
+    make_folder(folder / "checkpoints")
     write_atomically(folder / "recipe.json", json.dumps(dataclasses.asdict(plan)).encode())
     return Run(folder)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lenet_core.errors import RunError, StorageError
-from lenet_core.files import write_atomically
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.leases import Lease
 from lenet_core.library import data_dir, runs_dir, stays
 from lenet_core.runs import Run
@@ -48,7 +48,7 @@ class Tickets:
     """This machine's tickets, by the names of their runs."""
 
     def __init__(self) -> None:
-        self.folder = _made(data_dir() / "queue" / socket.gethostname())
+        self.folder = make_folder(data_dir() / "queue" / socket.gethostname())
         self._known: dict[str, Ticket] = {}
 
     def lead(self) -> Lease:
@@ -58,7 +58,7 @@ class Tickets:
             RunError: another process has it.
             StorageError: the folder cannot be written to.
         """
-        return Lease(_made(self.folder))
+        return Lease(make_folder(self.folder))
 
     def hand_in(self, run: Run, workers: int) -> None:
         """Makes a ticket, in place of an older one of the same run.
@@ -69,7 +69,7 @@ class Tickets:
         """
         plan = run.plan
         facts = dict(zip(_FACTS, (plan.learner, float(plan.created), os.getpid(), workers), strict=True))
-        path = _made(self.folder) / f"{run.name}{_SUFFIX}"
+        path = make_folder(self.folder) / f"{run.name}{_SUFFIX}"
         write_atomically(path, json.dumps(facts).encode(), durable=False)
 
     def take_back(self, ticket: Ticket) -> None:
@@ -143,7 +143,7 @@ def admission() -> Iterator[Lease]:
         RunError: others had it for 30 seconds.
         StorageError: the data folder cannot be written to.
     """
-    folder = _made(data_dir() / "queue")
+    folder = make_folder(data_dir() / "queue")
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -161,12 +161,6 @@ def admission() -> Iterator[Lease]:
         lease.release()
 
 
-def _made(folder: Path) -> Path:
-    with _told(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 @contextlib.contextmanager
 def _told(folder: Path) -> Iterator[None]:
     try:
@@ -174,4 +168,6 @@ def _told(folder: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise StorageError(f"{folder} cannot be used for the queue ({error.strerror or error}).") from error
+        raise StorageError(
+            f"{folder} cannot be used for the queue ({error.strerror or error}). Let the app's user read and write it."
+        ) from error

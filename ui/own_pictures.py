@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lenet_core.errors import ImageError, StorageError
-from lenet_core.files import write_atomically
+from lenet_core.errors import ImageError
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.inputs import UPLOAD, Input
 from lenet_core.library import data_dir, file_words, pictures_dir, stays
 from lenet_core.preprocess import read_image, read_picture, to_digit
@@ -40,11 +40,7 @@ def keep(name: str, data: bytes, as_digit: bool) -> tuple[Input, str]:
     key = hashlib.sha256(written.getvalue()).hexdigest()[:16]
     words = file_words(Path(name).stem, "picture")
     folder = pictures_dir(state.learner())
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The picture cannot be kept ({error.strerror or error}).") from error
-    path = folder / f"{key}-{words}.png"
+    path = make_folder(folder) / f"{key}-{words}.png"
     for other in folder.glob(f"{key}-*.png"):  # the same picture under another name
         path = other
     write_atomically(path, written.getvalue())  # also when it is there: it is the newest now

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from lenet_core.errors import CheckpointError, LenetError, StorageError
-from lenet_core.files import write_atomically
+from lenet_core.errors import CheckpointError, LenetError
+from lenet_core.files import make_folder, write_atomically
 from lenet_core.library import SUFFIX, file_words, uploads_dir
 from ui import links, markup, state
 from ui.networks import own_key
@@ -55,11 +55,7 @@ def _keep(name: str, data: bytes) -> Path:
     present = len(list(folder.glob(f"*{SUFFIX}")))
     if present >= MOST:
         raise CheckpointError(f"You have brought {present} networks, and {MOST} is the limit; delete one first.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The file cannot be kept ({error.strerror or error}).") from error
-    unproven = folder / f".{path.name}.unproven"
+    unproven = make_folder(folder) / f".{path.name}.unproven"
     write_atomically(unproven, data)
     try:
         load_checkpoint(unproven)

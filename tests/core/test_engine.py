@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -29,6 +30,15 @@ from tests.conftest import ROOT
 from tests.core.trainings import all_of, kinds, lives, new_run, start_worker, tiny, until, worker_of
 
 LONG = {"share": 0.2, "epochs": 500, "batch_size": 8}  # minutes: what is asked happens long before its end
+
+# In place of a training: it says that it is finished.
+FINISHES = """
+import sys, time
+from pathlib import Path
+from lenet_core.runs import Run
+end = {"kind": "finished", "time": time.time(), "step": 1, "test": 0.5, "interval": [0, 1], "seconds": 1}
+Run(Path(sys.argv[1])).append(end)
+"""
 
 MakeEngine = Callable[..., LocalEngine]
 
@@ -276,6 +286,28 @@ def test_a_worker_that_cannot_even_begin_is_a_failure_that_says_why(
     until(lambda: run.status == "failed", "the failure")
     assert "No worker could be started (No such file or directory)" in run.last_event()["message"]
     assert engine.problem() == ""
+
+
+def test_while_the_machine_can_start_no_process_runs_wait_and_the_engine_says_why(
+    make_engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_engine, "_REST", 0.2)
+    finished = [sys.executable, "-c", FINISHES]
+    monkeypatch.setattr(local_engine, "command", lambda run: [*finished, str(run.folder)])
+
+    def none_to_be_had(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_engine.subprocess, "Popen", none_to_be_had)
+        engine = make_engine()
+        runs = engine.submit(plans(5))
+        until(engine.problem, "the engine's word")
+        time.sleep(0.5)
+        assert "(Resource temporarily unavailable). Close what else runs here" in engine.problem()
+        assert [run.status for run in runs] == ["waiting"] * 5
+    until(lambda: [run.status for run in runs] == ["finished"] * 5, "all trainings")
+    until(lambda: engine.problem() == "", "the engine to see it")
 
 
 def test_failing_a_run_that_is_gone_or_held_says_nothing() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from lenet_core import retention
 from lenet_core.__main__ import main
+from lenet_core.errors import StorageError
 from lenet_core.leases import Lease, holder
 from lenet_core.library import data_dir, runs_dir, uploads_dir
 from lenet_core.retention import Caretaker, given_up_runs, keep_from_environment, make_room, taken
@@ -113,6 +115,41 @@ def test_a_run_that_is_taken_up_meanwhile_is_left_alone() -> None:
     lease.release()
     make_room(1)
     assert not old.folder.exists()
+
+
+def test_runs_that_are_deleted_meanwhile_are_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    for age in (300, 200, 100):
+        run_of("ada", age)
+    asked = retention.learner_of
+
+    def and_deleted(folder: Path) -> str:
+        learner = asked(folder)
+        Run(folder).delete()
+        return learner
+
+    monkeypatch.setattr(retention, "learner_of", and_deleted)
+    assert make_room(1) == []
+    assert all_runs() == []
+
+
+def test_one_that_cannot_be_removed_is_told_of_once_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck, old, _ = (run_of("ada", age) for age in (300, 200, 100))
+    delete = Run.delete
+
+    def all_but_one(run: Run) -> None:
+        if run.name == stuck.name:
+            raise StorageError("It is in use.")
+        delete(run)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "delete", all_but_one)
+        for _ in range(3):
+            make_room(1)
+    assert stuck.folder.exists()
+    assert not old.folder.exists()
+    assert given_up_runs() == [old.name]
+    make_room(1)
+    assert given_up_runs() == [old.name, stuck.name]
 
 
 def test_no_limit_and_no_room_needed_leave_all() -> None:

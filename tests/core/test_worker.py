@@ -341,6 +341,20 @@ def test_a_training_stuck_in_a_long_step_is_stopped_all_the_same() -> None:
     assert run.status == "waiting"
 
 
+def test_one_that_is_stuck_while_another_takes_over_leaves_the_others_files_alone() -> None:
+    run = new_run(**SLOW)
+    process = start_worker(run)
+    until(lambda: all_of(run, "started"), "the start")
+    (run.folder / "lease").write_text(STOLEN)
+    begun = run.folder / ".state.safetensors.abc"
+    begun.write_bytes(b"the other's, not yet whole")
+    run.ask("stop")
+    process.communicate(timeout=60)
+    assert begun.exists()
+    assert kinds(run) == ["starting", "started"]
+    assert (run.folder / "lease").read_text() == STOLEN
+
+
 def test_a_second_worker_refuses_in_one_line_and_changes_nothing() -> None:
     run = new_run(**{**LONGER, "epochs": 200})
     first = start_worker(run)

@@ -28,7 +28,7 @@ from lenet_core.local_engine import LocalEngine
 from lenet_core.runs import Plan, Run
 from lenet_core.worker import TICK
 from tests.conftest import ROOT
-from tests.core.test_engine import workers_of
+from tests.core.test_engine import FINISHES, workers_of
 from tests.core.trainings import all_of, kinds, lives, new_run, tiny, until
 from tests.trust.conftest import Trust
 
@@ -49,14 +49,6 @@ def save_and_tell(self):
         file.write(json.dumps([self.training.steps_done, time.time(), time.time() - begin]) + "\\n")
 worker.Worker._save_state = save_and_tell
 sys.exit(main(["work", *sys.argv[1:]]))
-"""
-# In place of a training: it says that it is finished.
-STAND_IN = """
-import sys, time
-from pathlib import Path
-from lenet_core.runs import Run
-end = {"kind": "finished", "time": time.time(), "step": 1, "test": 0.5, "interval": [0, 1], "seconds": 1}
-Run(Path(sys.argv[1])).append(end)
 """
 # An app's process with an engine in it.
 APP = """
@@ -286,7 +278,7 @@ def test_where_no_file_can_be_made_though_the_disk_has_room_what_waits_goes_on_w
 ) -> None:
     """A quota, as the system's own count of what is free does not show it."""
     monkeypatch.setattr(engines, "_REST", 0.2)
-    monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", STAND_IN, str(run.folder)])
+    monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", FINISHES, str(run.folder)])
     earlier = LocalEngine(Limits(0, 10, 10))
     (run,) = earlier.submit([Plan(tiny(), device="cpu")])
     earlier.close()
