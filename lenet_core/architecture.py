@@ -21,6 +21,7 @@ from lenet_core.bounds import (
     check_choice,
     check_number,
     check_tuple,
+    one_line,
     shorten,
 )
 from lenet_core.layout import Conv, InputRange, Layer, lay_out
@@ -135,9 +136,8 @@ class Architecture:
         except KeyError as error:
             raise ValueError(f"This is not an architecture: {error} is missing.") from error
         except TypeError as error:
-            text = str(error)[:200]  # it may quote a name from the file
-            reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-            raise ValueError(f"This is not an architecture: {reason}.") from error
+            # It may quote a name from the file.
+            raise ValueError(f"This is not an architecture: {one_line(str(error), 200)}.") from error
 
 
 def _read_conv(description: Any) -> Conv:

@@ -27,6 +27,11 @@ def shorten(value: Any) -> str:
     return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 3]}..."
 
 
+def one_line(text: str, most: int) -> str:
+    """The beginning of a text from anywhere, as one line of at most `most` letters that can be printed."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text[: 4 * most]).split())[:most]
+
+
 def check_number(what: str, value: Any, low: float, high: float, whole: bool = True) -> None:
     """Raises a ValueError unless `value` is a number, a whole one if so asked, from `low` to `high`."""
     kinds = (int,) if whole else (int, float)

@@ -1,9 +1,9 @@
 """A trained network as one file: safetensors weights, with the description as JSON in the metadata.
 
 A file from a stranger runs no code and is checked before anything is built from it: its size, its
-header, its architecture, then every tensor's name, shape, dtype, place and values. It is read by this module,
-not by the package safetensors: that one takes 30 seconds and 1.4 GB for a header of a million empty tensors, and
-lays the file into memory, where one that is cut short meanwhile ends the process.
+header, its architecture, then every tensor's name, shape, dtype, place and values. It is read here and in
+`stored_weights.py`, not by the package safetensors: that one takes 30 seconds and 1.4 GB for a header of a million
+empty tensors, and lays the file into memory, where one that is cut short meanwhile ends the process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import nn
 
 from lenet_core.architecture import Architecture
-from lenet_core.bounds import MAX_PARAMETERS, shorten
+from lenet_core.bounds import MAX_PARAMETERS, one_line, shorten
 from lenet_core.errors import CheckpointError
 from lenet_core.files import make_folder, write_atomically
 from lenet_core.layers import build
@@ -98,7 +98,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             if not proven:
                 try_out(architecture, net.eval())
         except ValueError as error:
-            raise CheckpointError(f"{path.name} is not a sound checkpoint: {_line(error, 300).rstrip('.')}.") from error
+            reason = one_line(str(error), 300).rstrip(".")
+            raise CheckpointError(f"{path.name} is not a sound checkpoint: {reason}.") from error
     return Checkpoint(architecture, net.eval(), classes, training)
 
 
@@ -124,12 +125,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise CheckpointError(f"{path.name} cannot be read ({error.strerror or error}).") from error
 
 
-def _line(error: Exception, most: int) -> str:
-    """An error's message as one line that can be printed anywhere; it may quote a name from the file."""
-    text = str(error)[: 4 * most]
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]
-
-
 def _read_header(name: str, file: IO[bytes]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The description, and what the header says of each tensor; the file then stands at the first tensor's bytes."""
     size = os.fstat(file.fileno()).st_size
@@ -153,7 +148,7 @@ def _read_header(name: str, file: IO[bytes]) -> tuple[dict[str, Any], dict[str, 
         return description, entries
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(
-            f"{name} is not a checkpoint of this project ({_line(error, 100)}). "
+            f"{name} is not a checkpoint of this project ({one_line(str(error), 100)}). "
             "Choose a .safetensors file that `python -m lenet_core train` wrote."
         ) from error
 

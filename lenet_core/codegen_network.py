@@ -73,6 +73,7 @@ def parsed(text: str) -> ast.Module:
         return ast.parse(text)
 
 
+@cache  # all that is parsed are files of this package
 def _definition(module: str, name: str) -> str:
     """A function or class of a module of this package, its decorators included."""
     text = _text(module)
@@ -81,6 +82,7 @@ def _definition(module: str, name: str) -> str:
     return "\n".join(text.splitlines()[start - 1 : node.end_lineno])
 
 
+@cache
 def _contents(module: str) -> str:
     """All of a module of this package but its docstring and imports."""
     text = _text(module)

@@ -131,11 +131,15 @@ class Engine(ABC):
         """Lets a paused, stopped or failed run go on from its last saved state; with "step", for one epoch.
 
         Raises:
-            RunError: it is finished, or the queue, or the learner's share of it, would be over its limit.
+            RunError: it is finished or gone, or the queue, or the learner's share of it, would be over its limit.
             StorageError: its folder cannot be written to.
         """
         learner = run.plan.learner
         with self._admitted():
+            if not run.folder.exists():
+                raise RunError(
+                    f"{run.name} is no longer kept: it was deleted, or given up to make room. Train its recipe anew."
+                )
             status = run.status
             if status == "finished":
                 raise RunError(f"{run.name} is finished; start a new run to train further.")

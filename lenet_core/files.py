@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and may be gone from one look to the next."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from pathlib import Path
 from lenet_core.errors import StorageError
 
 _NEXT = "Make room there, or choose another folder: with --out, or for everything in LENET_DATA_DIR."
+
+
+def changed(path: Path) -> int:
+    """When a file last changed, in nanoseconds since 1970; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def size(path: Path) -> int:
+    """A file's bytes; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def make_folder(folder: Path) -> Path:

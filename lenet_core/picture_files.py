@@ -12,6 +12,7 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError, WebPImagePlugin
 
+from lenet_core.bounds import one_line
 from lenet_core.errors import ImageError
 from lenet_core.picture_parts import Pixels, orientation, pixels_alone
 
@@ -42,7 +43,7 @@ def open_picture(source: str | Path | IO[bytes]) -> tuple[Image.Image, int]:
         ImageError: not a PNG, JPEG, WebP, BMP or GIF, damaged, or over a limit.
     """
     name = source if isinstance(source, (str, Path)) else getattr(source, "name", None)
-    name = _plain(Path(str(name or "The picture")).name)
+    name = one_line(Path(str(name or "The picture")).name, 120)
     try:
         data = _content(source)
         if len(data) > MAX_FILE_BYTES:
@@ -61,15 +62,14 @@ def open_picture(source: str | Path | IO[bytes]) -> tuple[Image.Image, int]:
         raise ImageError(f"There is no picture {name}.") from error
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} {_what_instead(data)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} has more than the limit of {MAX_PIXELS:,} pixels in all; save a smaller copy of it."
+        ) from error
     except ImageError:
         raise
     except Exception as error:  # decoders raise whatever a wrong byte leads to; the message keeps the reason
-        raise ImageError(f"{name} cannot be read ({_plain(str(error))}); save it again as PNG.") from error
-
-
-def _plain(text: str) -> str:
-    """A text that may stand in a message: one line of at most 120 letters."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)[:120]
+        raise ImageError(f"{name} cannot be read ({one_line(str(error), 120)}); save it again as PNG.") from error
 
 
 def _content(source: str | Path | IO[bytes]) -> bytes:

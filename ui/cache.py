@@ -10,11 +10,14 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from lenet_core.errors import LenetError, RunError
+from lenet_core.files import changed, size
 from ui.networks import Network
 
 if TYPE_CHECKING:  # PyTorch takes a second to import, so it waits until an answer is wanted
     from lenet_core.checkpoint import Checkpoint
     from lenet_core.engine import Engine
+
+_LARGE = 4 * 2**20  # bytes of a file, of which few are kept in memory; the bundled LeNets have 250 kB
 
 
 def checkpoint(network: Network) -> Checkpoint:
@@ -25,7 +28,8 @@ def checkpoint(network: Network) -> Checkpoint:
     """
     if network.path is None:
         return _untrained(network.preset)
-    return _checkpoint(str(network.path), _changed(network.path))
+    read = _large_checkpoint if size(network.path) > _LARGE else _checkpoint
+    return read(str(network.path), changed(network.path))
 
 
 def moment(path: Path) -> Checkpoint:
@@ -34,18 +38,16 @@ def moment(path: Path) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing or unsound.
     """
-    return _moment(str(path), _changed(path))
-
-
-def _changed(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    return (_large_moment if size(path) > _LARGE else _moment)(str(path), changed(path))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _checkpoint(path: str, changed: int) -> Checkpoint:
+def _checkpoint(path: str, when: int) -> Checkpoint:
+    return _load(path)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _large_checkpoint(path: str, when: int) -> Checkpoint:
     return _load(path)
 
 
@@ -64,8 +66,13 @@ def _untrained(preset_name: str) -> Checkpoint:
     return Checkpoint(arch, build(arch, seed=0).eval(), classes)
 
 
-@st.cache_resource(max_entries=128, show_spinner=False)  # apart, so that they never push the others out
-def _moment(path: str, changed: int) -> Checkpoint:
+@st.cache_resource(max_entries=64, show_spinner=False)  # apart, so that they never push the others out
+def _moment(path: str, when: int) -> Checkpoint:
+    return _load(path)
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _large_moment(path: str, when: int) -> Checkpoint:
     return _load(path)
 
 
@@ -131,12 +138,11 @@ def paintings(network: Network) -> tuple[NDArray[np.float32], NDArray[np.float32
     Raises:
         LenetError: the checkpoint or the sample cannot be read.
     """
-    changed = _changed(network.path) if network.path else 0
-    return _paintings(network, changed)
+    return _paintings(network, version(network))
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _paintings(network: Network, changed: int) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
+def _paintings(network: Network, when: int) -> tuple[NDArray[np.float32], NDArray[np.float32], int]:
     from lenet_core import inputs
     from lenet_core.activations import activations
 
@@ -150,7 +156,7 @@ def _paintings(network: Network, changed: int) -> tuple[NDArray[np.float32], NDA
 
 def version(network: Network) -> int:
     """A number that changes when the network's file does; 0 where it has none."""
-    return _changed(network.path) if network.path else 0
+    return changed(network.path) if network.path else 0
 
 
 def portable(network: Network) -> dict[str, Any]:
@@ -163,7 +169,7 @@ def portable(network: Network) -> dict[str, Any]:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)  # 5 MB each at most; a copy for each visitor, once
-def _portable(network: Network, changed: int) -> dict[str, Any]:
+def _portable(network: Network, when: int) -> dict[str, Any]:
     import base64
 
     from lenet_core.portable import to_portable

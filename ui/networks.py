@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
 
+from lenet_core.files import size
 from lenet_core.library import bundled_checkpoints, imagenet_checkpoint, own_checkpoints
 from lenet_core.presets import PRESETS
 from ui import state
@@ -45,7 +46,7 @@ class Network:
         """Whether it takes a second or more to read."""
         if self.path is None:
             return "alexnet" in self.key
-        return self.path.exists() and self.path.stat().st_size > _LARGE
+        return size(self.path) > _LARGE
 
     @property
     def preset(self) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lenet_core.errors import ImageError
-from lenet_core.files import make_folder, write_atomically
+from lenet_core.files import changed, make_folder, write_atomically
 from lenet_core.inputs import UPLOAD, Input
 from lenet_core.library import data_dir, file_words, pictures_dir, stays
 from lenet_core.preprocess import read_image, read_picture, to_digit
@@ -44,7 +44,7 @@ def keep(name: str, data: bytes, as_digit: bool) -> tuple[Input, str]:
     for other in folder.glob(f"{key}-*.png"):  # the same picture under another name
         path = other
     write_atomically(path, written.getvalue())  # also when it is there: it is the newest now
-    for old in sorted(folder.glob("*.png"), key=lambda one: one.stat().st_mtime_ns)[:-MOST]:
+    for old in sorted(folder.glob("*.png"), key=changed)[:-MOST]:
         old.unlink(missing_ok=True)
     return Input(UPLOAD, key=key), f"{name[-80:]}: {note}" if note else ""
 
@@ -58,6 +58,9 @@ def find(one: Input) -> tuple[str, NDArray[np.uint8]]:
     own = pictures_dir(state.learner()).glob(f"{one.key}-*.png")  # under the name that they gave it
     for path in (*own, *(data_dir() / "pictures").glob(f"*/{one.key}-*.png")):
         if _NAME.fullmatch(path.name) and stays(path):
-            with path.open("rb") as file:
-                return path.stem[17:], np.asarray(read_image(file))
+            try:
+                with path.open("rb") as file:
+                    return path.stem[17:], np.asarray(read_image(file))
+            except FileNotFoundError:  # its learner's newest has just taken its place; others may have the same
+                continue
     raise ImageError("A picture that this link names is kept here no longer; upload it again.")

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from lenet_core.errors import LenetError
+from lenet_core.files import changed
 from lenet_core.history import History
 from lenet_core.library import learner_of, run_folder
 from lenet_core.recipes import RECIPES
@@ -61,4 +62,4 @@ def run_title(plan: Plan) -> str:
 def newest_network(run: Run) -> Path | None:
     """The file of the network as it is now; None before there is one."""
     found = [path for name in ("latest", "model") if (path := run.file(name)).exists()]
-    return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return max(found, key=changed, default=None)

@@ -20,7 +20,8 @@ def bring_back() -> None:
     """The place to drop a checkpoint, and those that were brought."""
     with st.expander("Bring back a network of your own", icon=":material/upload:"):
         file = st.file_uploader(
-            "A .safetensors file that this playground wrote", type=["safetensors"], key="upload",
+            "A .safetensors file that this playground wrote", type=["safetensors"],
+            key=f"upload.{state.tries('upload')}",
             help="Nothing in it is run; its architecture and weights are checked before anything is built.",
         )  # fmt: skip
         if file is not None:
@@ -35,7 +36,8 @@ def bring_back() -> None:
                     links.go("pages/draw.py", {"net": own_key(path.stem)})
                 if st.button("Look inside", icon=":material/grid_view:", key=f"look_{path.stem}"):
                     links.go("pages/feature_maps.py", {"net": own_key(path.stem)})
-                st.button("Delete", icon=":material/delete:", key=f"drop_{path.stem}", on_click=_drop, args=(path,))
+                if st.button("Delete", icon=":material/delete:", key=f"drop_{path.stem}"):
+                    _drop(path)
 
 
 def _keep(name: str, data: bytes) -> Path:
@@ -68,4 +70,10 @@ def _keep(name: str, data: bytes) -> Path:
 
 
 def _drop(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        st.html(markup.warning(f"{path.stem} cannot be deleted ({error.strerror or error}). Ask who runs this server."))
+        return
+    state.try_again("upload")  # else the file that was dropped here would be kept again
+    st.rerun()

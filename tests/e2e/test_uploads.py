@@ -30,6 +30,20 @@ def test_a_network_brought_back_answers_a_drawing(page: Page, server: Server) ->
     assert not train.complaints
 
 
+def test_a_network_just_brought_back_can_be_deleted_and_brought_again(page: Page, server: Server) -> None:
+    data = bundled_checkpoints()["lenet5-1998"].read_bytes()
+    train = TrainPage(page, server.url).open()
+    bring(page, "mine.safetensors", data)
+    delete = page.get_by_role("button", name="Delete", exact=True)
+    delete.click()
+    expect(delete).to_have_count(0)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "mine.safetensors", "mimeType": "application/octet-stream", "buffer": data}
+    )
+    expect(delete).to_have_count(1)
+    assert not train.complaints
+
+
 def test_a_file_that_is_no_network_is_refused_in_one_line(page: Page, server: Server) -> None:
     train = TrainPage(page, server.url).open()
     bring(page, "cat.safetensors", b"\x89PNG" + bytes(5_000))

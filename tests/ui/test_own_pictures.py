@@ -137,4 +137,4 @@ def test_a_folder_that_cannot_be_written_is_told(own_data_folder: Path) -> None:
 
     app = AppTest.from_function(bring, kwargs={"data": png(7)}).run()
     assert not app.exception
-    assert "cannot be kept" in app.text[0].value
+    assert "cannot be a folder (Not a directory). Make room there" in app.text[0].value
