@@ -1,4 +1,4 @@
-"""Who trains a run: a file that one process at a time holds and keeps fresh.
+"""Who alone may do something, such as train a run: a file that one process at a time holds and keeps fresh.
 
 The file's age tells whether its holder lives, on every machine that shares the folder; on the holder's
 own machine its process is asked for too, so that a crash is seen at once.
@@ -25,7 +25,7 @@ _FILE = "lease"
 
 
 class Lease:
-    """The right to write into a run's folder, from its making until `release` or until `beat` says no.
+    """A folder's one right (of a run's: to write there), from its making until `release` or until `beat` says no.
 
     Raises:
         RunError: somebody else holds it.

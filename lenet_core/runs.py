@@ -12,7 +12,8 @@
     given_up             what of an ended run was given up to make room, in words (`retention.py`)
 
 The worker that holds the lease writes all but the first two and the last (and turns "step" into "pause" when the
-epoch is over); everybody else only reads. Imports no PyTorch.
+epoch is over). Everybody else reads; where there is no worker, an engine may say that the run failed, and
+`retention.py` remove what is needed no more. Imports no PyTorch.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _STATUS = {
     **{kind: kind for kind in ENDED},
 }  # fmt: skip
 _TAILS = (2**12, 2**16, 2**20, 2**24)  # bytes; an event of ten classes has about 1,000
-_MAX_PLAN_BYTES = 2**25  # an RBF output's codes, a million numbers, take 6 million
+_MAX_PLAN_BYTES = 2**20  # connection tables with as many pairs as there may be take a quarter
 
 
 @dataclass(frozen=True)

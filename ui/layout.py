@@ -80,7 +80,7 @@ def begin(key: str) -> None:
             st.page_link(other.page, label=other.name, icon=other.icon)
         if key != "exercises" and state.has_left("exercises"):
             st.page_link(ROOMS["exercises"].page, label="Back to the exercise", icon=ROOMS["exercises"].icon)
-        if sign_in.signed_in():  # no cookie: an address would stay in the browser
+        if state.signed_in():  # no cookie: an address would stay in the browser
             go_back(front=key == "home")  # takes no room here, nor does the cookie
             sign_in.sign_out()
         else:

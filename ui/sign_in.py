@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.config import is_manually_set
 from streamlit.errors import Error as StreamlitError
 
-from ui import markup
+from ui import markup, state
 from ui.components.way_back import keep_address
 
 _LOG = logging.getLogger(__name__)
@@ -38,15 +38,10 @@ def ask() -> None:
         _closed(str(error))
     if door is None:
         return
-    if not signed_in():
+    if not state.signed_in():
         _show(door)
     elif not is_member(st.user.to_dict(), door.members):
         _turned_away()
-
-
-def signed_in() -> bool:
-    """Whether the visitor has signed in."""
-    return bool(st.user.get("is_logged_in"))
 
 
 def sign_out(kind: Literal["tertiary", "primary"] = "tertiary") -> None:

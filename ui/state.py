@@ -178,9 +178,14 @@ def last_drawing() -> Strokes:
     return kept.strokes if kept else []
 
 
+def signed_in() -> bool:
+    """Whether the visitor has signed in, where the server asks for that."""
+    return bool(st.user.get("is_logged_in"))
+
+
 def learner() -> str:
     """Who is learning: their sign-in where the server asks for one, else what their browser keeps, else new."""
-    if st.user.get("is_logged_in"):
+    if signed_in():
         # Some providers give no address; what they call their own user is as lasting.
         who = str(st.user.get("email") or "").lower() or f"{st.user.get('iss')} {st.user.get('sub')}"
         short = len(who) <= 200  # the most that a plan can bear

@@ -298,6 +298,8 @@ def test_the_documented_options_are_streamlits() -> None:
 
     named = re.findall(r"--([a-z]+\.[A-Za-z]+)", CLASSROOM)
     assert {"server.allowedHosts", "server.address"} <= set(named) <= set(config._config_options_template)
+    (service,) = re.findall(r"^    ExecStart=\S+/python -m streamlit run app\.py (.*)$", CLASSROOM, re.M)
+    assert shlex.split(service) == documented_options()
 
 
 @pytest.mark.parametrize(
