@@ -212,7 +212,7 @@ def test_a_training_keeps_its_memory_stops_when_asked_and_goes_on_when_resumed(
             assert connection.status != psutil.CONN_LISTEN or connection.laddr.ip == "127.0.0.1"
 
     run.ask("stop")
-    wait_for_status(run, "stopped", 5)
+    wait_for_status(run, "stopped")
     engine.resume(run)  # while the process ends
     wait_until(lambda: len(started_at(run)) == 2)
     assert started_at(run)[1] > 0

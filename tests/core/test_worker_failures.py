@@ -16,8 +16,6 @@ from lenet_core.runs import Plan, Run, create_run
 from lenet_core.worker import work
 from tests.core.trainings import all_of, assert_sound, litter, new_run, start_worker, tiny
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 
 def assert_failed(run: Run, *words: str) -> None:
     """The run says in one line why it failed, its worker is gone, and it may be asked for again."""

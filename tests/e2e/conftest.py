@@ -14,7 +14,7 @@ from lenet_core.strokes import Strokes
 from tests.conftest import Server
 from tests.pens import CANVAS
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def compare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
         process, url = serve(folder / "data", folder / "log")
     yield Server(url, folder / "data", folder / "log")
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def table_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process, url = serve(folder / "data", folder / "log", "tests/e2e/map_page.py")
     yield url
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 @pytest.fixture(scope="module")

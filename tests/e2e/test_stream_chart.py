@@ -27,7 +27,7 @@ def chart_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process, url = serve(folder / "data", folder / "log", str(folder / "stream_page.py"))
     yield url
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 20) -> None:

@@ -45,7 +45,7 @@ def training_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
         process, url = serve(folder / "data", folder / "log")
     yield Server(url, folder / "data", folder / "log")
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def runs_of(server: Server) -> list[Run]:
@@ -167,16 +167,16 @@ def test_each_look_inside_shows_something_while_it_trains(train_page: TrainPage)
 
 
 def test_stop_resume_finish_and_keep(train_page: TrainPage, tmp_path: Path) -> None:
-    page = train_page.train("?data=mnist-5k&epochs=6").page
+    page = train_page.train("?data=mnist-5k&epochs=20").page
     train_page.is_now("running")
     train_page.wait_for(lambda: train_page.points() >= 10)
     train_page.button("Stop")
-    train_page.is_now("stopped", 5)
+    train_page.is_now("stopped")
     reached = train_page.points()
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
     train_page.button("Resume")
     train_page.is_now("starting|running")
-    train_page.is_now("finished", 60)
+    train_page.is_now("finished", 180)
     train_page.wait_for(lambda: train_page.points() > reached)
     expect(train_page.result).to_contain_text(re.compile(r"\d\d\.\d\d %.*of 1,000 test images.*95 % interval", re.S))
     expect(page.get_by_text("The test images were asked this once")).to_be_visible()
@@ -219,7 +219,7 @@ def test_pause_resume_one_epoch_and_delete(train_page: TrainPage, training_serve
     page = train_page.train("?data=mnist-5k&share=0.5&epochs=400").page
     train_page.is_now("running")
     train_page.button("Pause")
-    train_page.is_now("paused", 5)
+    train_page.is_now("paused")
     page.wait_for_timeout(1000)
     stood = step(page)
     page.wait_for_timeout(1500)

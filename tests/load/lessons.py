@@ -188,6 +188,8 @@ async def _watches(learner: Learner, met: Lesson, end: float) -> None:
     """Looks on, as a browser does by itself, and is content as long as it trains."""
     due: dict[str, float] = {}
     while True:
+        if (status := _status(learner)) not in ("running", ""):
+            raise LearnerError(f"The training is {status}.")
         now = time.monotonic()
         due = {clock: due.get(clock, now + seconds) for clock, seconds in learner.clocks.items()}
         clock = min(due, key=due.__getitem__, default="")
@@ -195,8 +197,6 @@ async def _watches(learner: Learner, met: Lesson, end: float) -> None:
             return
         await asyncio.sleep(max(0.0, due.pop(clock) - now))
         met.ticks.append(await learner.tick(clock))
-        if (status := _status(learner)) not in ("running", ""):
-            raise LearnerError(f"The training is {status}.")
 
 
 def _status(learner: Learner) -> str:

@@ -23,13 +23,16 @@ from tests.conftest import ROOT
 from tests.core.trainings import all_of, kinds, let_go, tiny, until
 from tests.trust.conftest import Trust
 
-# In place of a training: who takes the run as a worker does, says when it began and ended, and is gone.
+# In place of a training: who takes the run as a worker does, says when it began and ended, and is gone; at once, if
+# whoever started it is gone, whose end closes its input.
 BRIEF = """
-import sys, time
+import select, sys, time
 from pathlib import Path
 from lenet_core.leases import Lease
 from lenet_core.runs import Run
 run = Run(Path(sys.argv[1]))
+if select.select([sys.stdin], [], [], 0)[0]:
+    sys.exit()
 lease = Lease(run.folder)
 run.append({"kind": "starting", "time": time.time()})
 time.sleep(0.02)
@@ -236,15 +239,17 @@ def test_of_three_processes_at_the_same_instant_one_gets_the_last_place(
 
 
 def test_who_always_has_one_waiting_and_who_has_many_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    longer = BRIEF.replace("0.02", "0.3")
-    monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", longer, str(run.folder)])
+    until_told = BRIEF.replace("time.sleep(0.02)", "while not (run.folder / 'end').exists(): time.sleep(0.01)")
+    monkeypatch.setattr(engines, "command", lambda run: [sys.executable, "-c", until_told, str(run.folder)])
     engine = LocalEngine(Limits(1, 50, 50))
     try:
         runs = engine.submit([Plan(tiny(), device="cpu", learner="many") for _ in range(6)])
         for _ in range(6):
-            (single,) = engine.submit([Plan(tiny(), device="cpu", learner="one")])
-            until(lambda single=single: kinds(single), "its beginning")
-            runs.append(single)
+            runs.extend(engine.submit([Plan(tiny(), device="cpu", learner="one")]))
+            for _ in range(2):  # one of many's, which trains by now, and then whose turn it is
+                (now,) = until(lambda: [run for run in runs if run.status == "starting"], "a beginning")
+                (now.folder / "end").touch()
+                until(lambda now=now: now.status == "finished", "its end")
         until(lambda: unfinished(runs) == [], "all trainings")
     finally:
         engine.close()

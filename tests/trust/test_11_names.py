@@ -380,7 +380,7 @@ def test_a_literal_text_is_shown_as_it_is(tmp_path: Path, page: Page) -> None:
         assert page.gone == []  # type: ignore[attr-defined]
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def test_nothing_of_a_name_runs_or_is_fetched(tmp_path: Path, page: Page, trust: Trust) -> None:
@@ -416,5 +416,5 @@ def test_nothing_of_a_name_runs_or_is_fetched(tmp_path: Path, page: Page, trust:
         assert "Traceback" not in (tmp_path / "log").read_text()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     trust.say(f"{len(names)} names on 5 pages of Chromium: nothing run, nothing fetched")
