@@ -209,7 +209,8 @@ def test_an_app_that_is_ended_in_any_way_leaves_no_process(
     trust: Trust, app: Callable[[], subprocess.Popen[bytes]], own_data_folder: Path
 ) -> None:
     ends = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-    plans = [Plan(tiny(**LONG), device="cpu"), Plan(ALEXNET, device="cpu"), Plan(tiny(**LONG), device="cpu")]
+    longer = Plan(tiny(**{**LONG, "epochs": 10_000}), device="cpu")  # than all that they are taken up again
+    plans = [longer, Plan(ALEXNET, device="cpu"), longer]
     runs = [create_run(plan) for plan in plans]
     took, most, count, limit = [], 0, trust.count(1, 40), 2.5 * patience(trust)
     for number in range(count):
