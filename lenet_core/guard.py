@@ -13,7 +13,7 @@ from lenet_core.leases import BEAT, STALE, Lease
 from lenet_core.parallel import Alone
 from lenet_core.runs import Run
 
-GRACE = 1.2  # seconds that the training has to heed a request before its process is ended
+GRACE = 0.9  # seconds that the training has to heed a request before its process is ended
 
 
 class Guard(threading.Thread):
