@@ -87,12 +87,9 @@ def moments() -> list[Moment]:
     ]
 
 
-def patience(trust: Trust) -> float:
-    """What is promised holds on an idle machine; one that others keep busy gets as much longer as they make it wait.
-
-    CI, whose processors may be slow and others' at any moment, gets five times as long.
-    """
-    return PROMISED * (max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)) if trust.full else 5)
+def patience() -> float:
+    """What is promised holds on an idle machine; one that others keep busy gets as much longer as they make it wait."""
+    return PROMISED * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def processes_of(word: str) -> list[int]:
@@ -139,7 +136,7 @@ def stop_one(engine: LocalEngine, moment: Moment, number: int) -> tuple[str, flo
 
 
 def test_a_stop_takes_hold_wherever_the_training_is(trust: Trust) -> None:
-    before, count, limit = children(), trust.count(6, 100), patience(trust)
+    before, count, limit = children(), trust.count(6, 100), patience()
     engine = LocalEngine(Limits(2, 20, 20))
     try:
         with ThreadPoolExecutor(2) as pool:
@@ -169,7 +166,7 @@ def test_a_worker_that_still_loads_and_cannot_hear_is_ended(monkeypatch: pytest.
         (run,) = engine.submit([Plan(tiny(), device="cpu")])
         until(lambda: workers_of(run), "its process", 60)
         run.ask("stop")
-        until(lambda: workers_of(run) == [], "its end")
+        until(lambda: workers_of(run) == [], "its end", patience())
         assert run.status == "stopped"
     finally:
         engine.close()
@@ -212,7 +209,7 @@ def test_an_app_that_is_ended_in_any_way_leaves_no_process(
     longer = Plan(tiny(**{**LONG, "epochs": 10_000}), device="cpu")  # than all that they are taken up again
     plans = [longer, Plan(ALEXNET, device="cpu"), longer]
     runs = [create_run(plan) for plan in plans]
-    took, most, count, limit = [], 0, trust.count(1, 40), 2.5 * patience(trust)
+    took, most, count, limit = [], 0, trust.count(1, 40), 2.5 * patience()
     for number in range(count):
         process = app()
         until(lambda: [pid for run in runs for pid in workers_of(run)], "a worker", 120)
