@@ -35,7 +35,7 @@ from lenet_core.errors import RunError, StorageError
 from lenet_core.events import parsed
 from lenet_core.files import make_folder, write_atomically
 from lenet_core.leases import holder
-from lenet_core.library import SUFFIX, data_dir, file_words, runs_dir, stays
+from lenet_core.library import SUFFIX, file_words, runs_dir, stays
 from lenet_core.recipes import Recipe
 
 REQUESTS = ("run", "step", "pause", "stop")
@@ -285,8 +285,8 @@ class Run:
 
 
 def trash_dir() -> Path:
-    """Where deleted runs lie while they are removed."""
-    return data_dir() / "trash"
+    """Where deleted runs lie while they are removed: among the runs, since no folder can be renamed to another disk."""
+    return runs_dir() / ".trash"
 
 
 def _beginning(path: Path, most: int) -> bytes:

@@ -397,4 +397,4 @@ def test_a_run_trained_elsewhere_is_taken_on_only_when_it_is_free(make_engine: M
     time.sleep(0.5)
     assert not run.folder.exists()
     assert [run.name for run in all_runs()] == [other.name]
-    assert {path.name for path in runs_dir().iterdir()} == {other.name}
+    assert {path.name for path in runs_dir().iterdir()} == {other.name, ".trash"}

@@ -71,7 +71,7 @@ def test_what_nobody_misses_goes_first_then_byproducts_then_runs_the_oldest_firs
     assert [line.split(":")[0].split(" ")[0] for line in lines] == [middle.name, old.name, middle.name]
     assert [run.name for run in all_runs()] == [new.name]
     assert has(new) == ALL - {"state", "latest"}  # the newest is spared
-    assert list((data_dir() / "trash").iterdir()) == []
+    assert list((runs_dir() / ".trash").iterdir()) == []
 
 
 @pytest.mark.parametrize("end", ["stopped", "failed"])
@@ -201,7 +201,7 @@ def test_a_list_that_is_damaged_or_long_is_no_trouble() -> None:
 
 
 def test_what_a_deletion_left_behind_goes() -> None:
-    left = data_dir() / "trash" / "run-1234"
+    left = runs_dir() / ".trash" / "run-1234"
     left.mkdir(parents=True)
     (left / "model.safetensors").write_bytes(bytes(BLOCK))
     make_room(0)
@@ -212,8 +212,8 @@ def test_a_link_out_of_the_data_folder_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "mine").write_text("mine")
-    (data_dir() / "trash").mkdir(parents=True)
-    (data_dir() / "trash" / "link").symlink_to(outside)
+    (runs_dir() / ".trash").mkdir(parents=True)
+    (runs_dir() / ".trash" / "link").symlink_to(outside)
     run_of("ada", 300), run_of("ada", 100)
     (runs_dir() / "link").symlink_to(outside)
     make_room(1)
@@ -223,8 +223,8 @@ def test_a_link_out_of_the_data_folder_is_not_followed(tmp_path: Path) -> None:
 def test_a_trash_that_is_a_link_out_of_the_data_folder_is_not_emptied(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "letters").mkdir(parents=True)
-    data_dir().mkdir(parents=True)
-    (data_dir() / "trash").symlink_to(outside)
+    runs_dir().mkdir(parents=True)
+    (runs_dir() / ".trash").symlink_to(outside)
     make_room(1)
     assert (outside / "letters").exists()
 

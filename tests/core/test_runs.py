@@ -122,7 +122,7 @@ def test_a_deleted_run_is_gone_for_good() -> None:
     run.append(METRICS)
     run.delete()
     assert [run.name for run in all_runs()] == [other.name]
-    assert list((runs_dir().parent / "trash").iterdir()) == []
+    assert list((runs_dir() / ".trash").iterdir()) == []
     with pytest.raises(RunError, match="There is no run"):
         _ = run.plan
     for write in (lambda: run.append(METRICS), lambda: run.ask("stop")):

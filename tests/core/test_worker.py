@@ -383,7 +383,7 @@ def test_a_worker_whose_run_is_taken_from_it_ends_by_itself(how: str) -> None:
         (run.folder / "lease").write_text(STOLEN)
     _, err = process.communicate(timeout=60)
     if how == "deleted":
-        assert list(runs_dir().iterdir()) == []
+        assert [path.name for path in runs_dir().iterdir()] == [".trash"]
     else:
         assert (process.returncode, err) == (1, f"error: {run.name} was taken away.\n")
         assert (run.folder / "lease").read_text() == STOLEN

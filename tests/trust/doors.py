@@ -124,7 +124,7 @@ def plant(data: Path) -> Path:
     Image.new("RGB", (28, 28), "red").save(outside / "picture.png")
     for folder in ("runs", "pictures/stranger", "uploads"):
         (data / folder).mkdir(parents=True)
-    create_run(Plan(recipe_named("lenet-modern")), data / "trash" / "evil")  # deleted, and not quite gone yet
+    create_run(Plan(recipe_named("lenet-modern")), data / "runs" / ".trash" / "evil")  # deleted, not quite gone yet
     (data / "runs" / "link").symlink_to(outside)
     (data / "pictures" / "stranger" / f"{PLANTED}-x.png").symlink_to(outside / "picture.png")
     return outside

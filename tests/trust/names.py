@@ -7,7 +7,7 @@ import random
 # Each page's markup is searched for this word: it may stand in a text, and nowhere else.
 MARK = "evil"
 PATHS = [
-    "../trash/evil", "..", ".", "../../evil", "../evil", "", "link", "/etc/passwd", "..\\..\\evil", "C:\\evil",
+    ".trash/evil", "..", ".", "../../evil", "../evil", "", "link", "/etc/passwd", "..\\..\\evil", "C:\\evil",
     "C:evil", "\\\\evil\\share", "//evil/share", "%2e%2e%2f%2e%2e%2fevil", "..%c0%af..%c0%afevil", "evil\0.png",
     "link/../../evil", "~root", "a/../../../evil", "-rf", "....//....//evil", "file:///etc/passwd", "..;/evil",
     ".\u200b./evil", "．．/evil",
