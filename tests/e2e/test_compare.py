@@ -118,6 +118,8 @@ def test_two_runs_side_by_side(compare_page: ComparePage, finished: list[Run]) -
     page = compare_page.open(link(finished)).page
     for letter, run in zip("AB", finished, strict=True):
         expect(page.get_by_test_id(f"pair-{letter}")).to_contain_text(run.plan.recipe.name)
+    expect(page.get_by_test_id("pair-A")).not_to_contain_text("tanh")
+    expect(page.get_by_test_id("pair-B")).to_contain_text("tanh")  # all in which the two differ
     for name in ("Both wrong", "Only A wrong", "Only B wrong"):
         compare_page.choose(name)
         wanted = int(re.search(r"\((\d+)\)", page.get_by_role("radio", name=name).inner_text())[1])  # type: ignore[index]

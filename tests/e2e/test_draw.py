@@ -49,6 +49,7 @@ def test_a_dot_is_not_a_digit(draw_page: DrawPage) -> None:
     expect(draw_page.empty).to_have_text("Draw a digit")
     draw_page.stroke([[(140.0, 140.0), (146.0, 144.0)]])
     draw_page.page.wait_for_url(re.compile("drawing="))
+    draw_page.page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     expect(draw_page.empty).to_have_text("Draw a digit")
     expect(draw_page.answer).to_be_hidden()
 

@@ -27,6 +27,7 @@ def test_cold_deep_link(page: Page, server: Server, path: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text(PAGES[path])
     menu = page.locator(".st-key-menu")
     expect(menu.get_by_role("link")).to_have_count(DOORS)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()  # the title comes first
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

@@ -311,6 +311,8 @@ def test_a_runs_files_are_read_as_data(trust: Trust, files: Files, canary: Path)
             assert leases.holder(run.folder) in (None, {})
             assert run.request == "run"
             assert read_gallery(run.file("examples")) is None, name
+            with pytest.raises(LenetError):
+                load_checkpoint(run.file("latest"))
             assert progress.load_progress("me")[0] == progress.Progress()
         unharmed(canary, seen)
     trust.say(f"{len(files)} files in each of 6 places: 0 canaries")

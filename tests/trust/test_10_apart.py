@@ -100,6 +100,12 @@ class Own:
         return ".".join(f"{chance.randrange(1, 64):x}" for _ in range(16))
 
     @property
+    def grid(self) -> str:
+        """The same as the history page's grid gets it: for each of six maps, which of the sixteen read it."""
+        rows = [int(row, 16) for row in self.table.split(".")]
+        return json.dumps([[bool(row >> source & 1) for row in rows] for source in range(6)])
+
+    @property
     def key(self) -> str:
         """Their picture's name in links."""
         return f"{zlib.crc32(self.picture.encode()):016x}"
@@ -110,7 +116,7 @@ class Own:
             "the run": (self.run, "train"), "the run beside others": (self.run, "compare"),
             "the network": (self.upload, "draw"), "the picture": (self.picture, "feature_maps"),
             "the drawing": (self.drawing, "draw"), "the knobs": (self.rate, "train"),
-            "the table": (self.table, "history"), "the progress": (self.answer, "exercises"),
+            "the table": (self.grid, "history"), "the progress": (self.answer, "exercises"),
         }  # fmt: skip
 
     def queries(self) -> dict[str, str]:
@@ -215,7 +221,8 @@ class Visitor(Learner):
     async def visit(self, room: str, query: str) -> None:
         """Goes to a room, and keeps what is sent."""
         await self._go(room, query)
-        said = b"".join([*self._parts, self._query.encode()])
+        told = "" if self._query == query else self._query  # what the visitor came with, nobody sent
+        said = b"".join([*self._parts, told.encode()])
         self.seen[room] = self.seen.get(room, b"") + said
 
     async def try_links(self, of: Own) -> None:

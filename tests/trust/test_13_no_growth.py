@@ -12,10 +12,10 @@ import pytest
 
 from lenet_core import worker as workers
 from lenet_core.engine import Limits
-from lenet_core.library import learner_of
+from lenet_core.library import data_dir, learner_of
 from lenet_core.local_engine import LocalEngine
 from lenet_core.retention import given_up_runs, make_room, taken
-from lenet_core.runs import ENDED, Plan, Run, all_runs
+from lenet_core.runs import ENDED, Plan, Run, all_runs, trash_dir
 from tests.conftest import serve
 from tests.core.trainings import new_run, tiny, until
 from tests.load.learners import Learner, alone
@@ -162,6 +162,13 @@ def test_deleted_runs_and_what_was_begun_leave_nothing(trust: Trust) -> None:
         run = new_run()
         run.checkpoint_path(0).write_bytes(bytes(4096))
         run.delete()
+    assert _files() == []
+    begun = trash_dir() / "run-1234" / "model.safetensors"  # by an app that was killed while it deleted
+    begun.parent.mkdir()
+    begun.write_bytes(bytes(4096))
     make_room(0)
-    left = [path for path in run.folder.parents[1].rglob("*") if path.is_file()]
-    assert left == []
+    assert _files() == []
+
+
+def _files() -> list[Path]:
+    return [path for path in data_dir().rglob("*") if path.is_file()]
