@@ -43,6 +43,8 @@ class Cluster:
         self.address = f"tcp://127.0.0.1:{self.port}"
         self.workers: list[subprocess.Popen[bytes]] = []
         self.start_scheduler()
+        with Client(self.address, timeout=60, set_as_default=False):  # an engine waits 5 seconds; a busy machine longer
+            pass
 
     def start_scheduler(self) -> None:
         self.scheduler = self._start("scheduler", "--port", str(self.port))

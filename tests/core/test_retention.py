@@ -117,6 +117,20 @@ def test_a_run_that_is_taken_up_meanwhile_is_left_alone() -> None:
     assert not old.folder.exists()
 
 
+def test_one_that_is_resumed_in_this_moment_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    old, _ = run_of("ada", 300, "stopped"), run_of("ada", 100)
+
+    def and_resumed(folder: Path) -> Lease:
+        lease = Lease(folder)
+        if folder == old.folder:
+            old.ask("run")
+        return lease
+
+    monkeypatch.setattr(retention, "Lease", and_resumed)
+    make_room(1)
+    assert has(old) == ALL
+
+
 def test_runs_that_are_deleted_meanwhile_are_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
     for age in (300, 200, 100):
         run_of("ada", age)
@@ -214,10 +228,14 @@ def test_a_link_out_of_the_data_folder_is_not_followed(tmp_path: Path) -> None:
     (outside / "mine").write_text("mine")
     (runs_dir() / ".trash").mkdir(parents=True)
     (runs_dir() / ".trash" / "link").symlink_to(outside)
+    oldest = run_of("ada", 400).folder
     run_of("ada", 300), run_of("ada", 100)
-    (runs_dir() / "link").symlink_to(outside)
+    oldest.rename(outside / "run")
+    oldest.symlink_to(outside / "run")
+    before = sorted(outside.rglob("*"))
     make_room(1)
-    assert (outside / "mine").read_text() == "mine"
+    assert sorted(outside.rglob("*")) == before
+    assert list((runs_dir() / ".trash").iterdir()) == []  # the link itself goes
 
 
 def test_a_trash_that_is_a_link_out_of_the_data_folder_is_not_emptied(tmp_path: Path) -> None:

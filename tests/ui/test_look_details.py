@@ -299,5 +299,4 @@ def test_the_output_alone_has_its_details_too() -> None:
         app = look(detail=detail, layers="output")
         assert tables(app)[0]["blocks"][0]["bars"]
         assert notices(app) == []
-        says = [text(part.partition("</p>")[0]) for part in shown(app).split('data-testid="says"')[1:]]
-        assert all(words.endswith(".") for words in says)  # a sentence, or none
+        assert 'data-testid="says"' not in shown(app)  # what an output lights is its answer

@@ -133,7 +133,7 @@ def test_a_strangers_words_in_a_link_are_no_markup() -> None:
     page = shown(app)
     assert names(app) == ["4"]
     assert "&lt;script&gt;" in notices(app)[0]
-    assert not any(f"<{tag}>" in page for tag in ("script", "b>x", "i", "u", "s", "q"))
+    assert not any(tag in page for tag in ("<script>", "<b>x", "<i>", "<u>", "<s>", "<q>"))
 
 
 def test_without_inputs_the_page_says_how_to_begin() -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from lenet_core.errors import ImageError
 from lenet_core.inputs import UPLOAD, Input, parse
+from tests.core.trainings import make_old
 from tests.image_bytes import saved
 from tests.ui.look_app import LEARNER
 from ui.own_pictures import MOST, find
@@ -68,6 +69,8 @@ def test_the_newest_forty_of_a_learner_are_kept(own_data_folder: Path) -> None:
     found = [one for one, _ in kept(*[(f"{shade}.png", png(shade)) for shade in range(MOST)])]
     assert MOST == 40
     assert len(files_in(own_data_folder)) == 40
+    for path in files_in(own_data_folder):  # a second apart: a file system's clock may be coarse
+        make_old(path, 1_000 - int(path.stem[17:]))
     kept(("again.png", png(0)), ("one.png", png(100)), ("two.png", png(101)))
     assert len(files_in(own_data_folder)) == 40
     assert (find(found[0])[1] == 0).all()  # brought again, so it is no old one
@@ -89,7 +92,7 @@ def test_another_learners_pictures_make_no_room(own_data_folder: Path) -> None:
 @pytest.mark.parametrize("key", ["", "0123456789abcdef", "f" * 16])
 def test_a_key_that_nobody_was_given_finds_nothing(key: str, own_data_folder: Path) -> None:
     kept(("mine.png", png(7)))
-    stranger = own_data_folder / "pictures" / "x" / "not ours.png"
+    stranger = own_data_folder / "pictures" / "x" / f"{key}-not ours.png"
     stranger.parent.mkdir()
     stranger.write_bytes(png(9))
     with pytest.raises(ImageError, match="upload it again"):

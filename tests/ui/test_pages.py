@@ -17,6 +17,7 @@ from ui.networks import networks
 from ui.sample_strokes import sample_strokes
 
 SIZE = 336
+MARKDOWN = ("markdown", "caption", "title", "header", "subheader", "warning", "error", "info", "success", "toast")
 
 
 def home() -> AppTest:
@@ -105,7 +106,9 @@ def test_a_strangers_words_in_a_warning_are_neither_markup_nor_markdown(own_data
     page = shown(app)
     assert "![x](a.png) &lt;b&gt;bold cannot answer" in page
     assert "<script>" not in page
-    assert all("![" not in str(element.value) for element in app.markdown)
+    read = [element for kind in MARKDOWN for element in app.get(kind)]
+    assert read
+    assert all("![" not in str(element.value) for element in read)
 
 
 def test_a_damaged_own_network_is_named_and_the_others_answer(own_data_folder: Path) -> None:
