@@ -53,8 +53,19 @@ def _connect(address: str) -> Client:
             f"DASK_SCHEDULER_ADDRESS is set, but Dask is not installed ({error}): "
             "`pip install -r requirements-cluster.txt`, or unset it to train on this machine."
         ) from error
+
+    class Closing(Client):
+        """One that closes where it fails: closed by the garbage collector it may wait for its own thread forever."""
+
+        def __init__(self, **settings: Any) -> None:
+            try:
+                super().__init__(**settings)  # type: ignore[no-untyped-call]
+            except BaseException:
+                self.close()  # type: ignore[no-untyped-call]
+                raise
+
     try:
-        return Client(address, loop=_loop(), timeout=_PATIENCE, set_as_default=False, name="lenet")
+        return Closing(address=address, loop=_loop(), timeout=_PATIENCE, set_as_default=False, name="lenet")
     except (OSError, ValueError, TypeError, RuntimeError) as error:  # the last three: no address, or no certificate
         raise RunError(_unreachable(address)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 import signal
@@ -331,3 +332,5 @@ def test_what_is_no_address_is_refused_at_once(address: str, monkeypatch: pytest
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address.format(port=deaf.getsockname()[1]))
         with pytest.raises(RunError, match="cannot be reached"):
             make_engine()
+    # One left half made would be closed by the garbage collector: 10 seconds of waiting, or no end of it.
+    assert "connecting" not in {one.status for one in gc.get_objects() if issubclass(type(one), Client)}
